@@ -1,0 +1,38 @@
+# `make test` and `make demo` need make, bash and Python 3.11 or newer; the rest is installed into this folder.
+.DEFAULT_GOAL := help
+.PHONY: help test lint types docs demo bench bench-smoke clean
+
+TOX := .ci/tox
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: ## run the tests: over every database, on every Python found, and with the lowest versions of the dependencies
+	@.ci/test
+
+lint: ## check style
+	@$(TOX) run -e lint
+
+types: ## check types
+	@$(TOX) run -e types
+
+docs: ## run the examples in the documentation
+	@$(TOX) run -e docs
+
+bench-smoke: ## call every benchmark once, and count what calls cost
+	@$(TOX) run -e bench-smoke
+
+bench: COMMAND = run
+bench: ## measure the stores beside their peers, or COMMAND=http, cost, cleanup; ARGS="..." are options of that
+	@$(TOX) exec -e bench-smoke -- python -m benchmarks $(COMMAND) $(ARGS)
+
+demo: .venv-demo/complete ## serve the example application
+	@exec .venv-demo/bin/python -m examples.demo
+
+.venv-demo/complete: pyproject.toml
+	@$(TOX) devenv -e demo .venv-demo
+	@touch $@
+
+clean: ## remove environments, caches and reports
+	rm -rf .venv .venv-* .tox build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
