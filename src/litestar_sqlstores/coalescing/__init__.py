@@ -1,0 +1,43 @@
+"""Concurrent calls travel in one statement.
+
+While a statement is on its way, calls queue up; the next statement carries all of them. A store that is idle adds no
+waiting: a lone call goes out at once.
+
+*Lanes* do the work. A lane is a task with a connection of its own; it takes calls of one operation from the queues,
+runs them as one statement, answers them, and takes the next ones. There are at most ``max_lanes`` of them, they start
+when they are needed, and they give their connection back soon after the work ends, or for a moment when it does not
+end, so that a small pool still serves the rest of the application.
+
+What callers can rely on:
+
+- Each call is answered once, by its own result or its own error.
+- A call takes effect at one moment between its start and its answer. Calls for one key in one statement act in the
+  order they were made, so the last one's arguments are the ones that count (or their sum: see Together). Writes for a
+  key that another statement of this coalescer is writing wait for it, and writes of several kinds for one key take
+  turns: lanes never fight over a row, and what is called later is written later.
+- A caller that is cancelled drops out; the others in its statement do not notice. A write that was under way may still
+  take effect.
+- If a statement of several calls fails, it is split until the calls that made it fail stand alone.
+- Deadlocks and the like are retried while somebody waits for the answer. A lost connection is replaced, and its calls
+  are tried once more if the operation may run twice.
+- Keys reach the database in sorted order, so that batches of different processes lock rows in one order.
+- No call waits longer than ``timeout``; no more than ``max_pending`` calls wait.
+"""
+
+from __future__ import annotations
+
+from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer
+from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Operation, Together
+from litestar_sqlstores.coalescing.queues import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
+
+__all__ = (
+    "CLOSED",
+    "MAX_BATCH_BYTES",
+    "MAX_BATCH_ITEMS",
+    "Answers",
+    "Coalescer",
+    "Connector",
+    "Failure",
+    "Operation",
+    "Together",
+)

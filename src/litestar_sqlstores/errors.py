@@ -1,0 +1,85 @@
+"""The errors of this package.
+
+Every error that a store raises is a :class:`StoreError`; an error of the database driver is its ``__cause__``. No text
+ever contains a key, a value or an owner: a log must not hand out what the table protects.
+"""
+
+from __future__ import annotations
+
+__all__ = (
+    "ClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "DatabaseError",
+    "DurationError",
+    "InvalidKeyError",
+    "InvalidValueError",
+    "MissingDriverError",
+    "MissingTableError",
+    "OverloadedError",
+    "SchemaError",
+    "StoreError",
+    "StoreTimeoutError",
+    "UnavailableError",
+    "ValueTooLargeError",
+)
+
+
+class StoreError(Exception):
+    """Base of every error of this package."""
+
+
+class ConfigurationError(StoreError, ValueError):
+    """A setting, URL or table name that cannot be honoured, or arguments that contradict each other."""
+
+
+class MissingDriverError(ConfigurationError, ImportError):
+    """The database driver is not installed; the text names the extra that brings it."""
+
+
+class InvalidKeyError(StoreError, TypeError):
+    """A key, namespace or owner that is not a ``str``."""
+
+
+class InvalidValueError(StoreError, ValueError):
+    """A value that cannot be stored in the data format of the store."""
+
+
+class ValueTooLargeError(InvalidValueError):
+    """A value longer than ``max_value_bytes``."""
+
+
+class DurationError(StoreError, ValueError):
+    """A duration that is no duration: negative where that means nothing, not finite, or not a number."""
+
+
+class SchemaError(StoreError):
+    """The table under the store's name cannot serve it: it has another shape or another data format."""
+
+
+class MissingTableError(SchemaError):
+    """The table does not exist; the text says how to create it."""
+
+
+class UnavailableError(StoreError, ConnectionError):
+    """The database cannot be reached, or the connection was lost and so was the one that replaced it."""
+
+
+class StoreTimeoutError(StoreError, TimeoutError):
+    """The operation took longer than the store's ``timeout``. A write may still have reached the database."""
+
+
+class OverloadedError(StoreError):
+    """``max_pending`` calls wait already; the call was refused without touching the database."""
+
+
+class ConflictError(StoreError):
+    """Deadlocks, serialization failures or locks stood in the way through every retry."""
+
+
+class ClosedError(StoreError):
+    """The store was closed; enter it again (``async with store``) before using it."""
+
+
+class DatabaseError(StoreError):
+    """Any other error of the database; the driver's error is the ``__cause__``."""
