@@ -1,0 +1,357 @@
+"""What a backend is: how one driver runs the statements of one dialect, and what its errors mean.
+
+A backend knows nothing of namespaces of stores, queues, retries or timeouts. Each of its methods gets a connection
+and a batch, runs one statement for the whole batch (or as few as the dialect allows), commits, and returns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+
+from litestar_sqlstores import errors
+from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.schema import Shape
+from litestar_sqlstores.settings import Settings
+from litestar_sqlstores.statements import TableName, load_statements
+
+__all__ = (
+    "NEVER",
+    "Backend",
+    "Entry",
+    "Increment",
+    "Inspected",
+    "Owned",
+    "Renewal",
+    "Renewed",
+    "Replacement",
+    "SQLSpecSession",
+    "Stats",
+)
+
+ConfigT = TypeVar("ConfigT")
+ConnectionT = TypeVar("ConnectionT")
+FoundT_co = TypeVar("FoundT_co", covariant=True)
+
+NEVER = -1
+"""What :meth:`Backend.remaining` reports for an entry without an expiry."""
+
+
+class Entry(NamedTuple):
+    """What is stored under a key; ``ttl`` and ``tolerance`` in milliseconds, ``ttl`` None for never."""
+
+    namespace: str
+    data: bytes
+    ttl: int | None
+    tolerance: int
+    owner: str | None
+    key_text: str | None = None
+    """What of the key is kept for people to read and for prefixes to find, if anything is."""
+
+
+class Renewal(NamedTuple):
+    """How an entry is renewed: if its expiry moves by more than ``tolerance``, to ``ttl`` from now; milliseconds."""
+
+    ttl: int
+    tolerance: int
+
+
+class Renewed(NamedTuple, Generic[FoundT_co]):
+    """What was found, and how many of it were written; None if nobody wants to know."""
+
+    found: FoundT_co
+    written: int | None
+
+
+class Replacement(NamedTuple):
+    """An entry that takes the place of a live one, if there is one, and if its data is ``expected`` (None: any)."""
+
+    entry: Entry
+    expected: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What is added to a number; ``ttl`` in milliseconds, for a number that starts with it, None for never."""
+
+    namespace: str
+    amount: int
+    ttl: int | None
+    key_text: str | None = None
+
+    def __add__(self, later: Increment) -> Increment:
+        return Increment(self.namespace, self.amount + later.amount, self.ttl, self.key_text)
+
+
+class Owned(NamedTuple):
+    """A live entry of an owner; times in milliseconds since 1970 on the database's clock, None for never."""
+
+    key: bytes
+    created_at: int
+    updated_at: int
+    expires_at: int | None
+
+
+class Stats(NamedTuple):
+    """Some entries of a namespace: those that will live longer than one bound, and not as long as the next.
+
+    ``bin`` is the number of the first of the two, 0 if they have expired, None if they never will. ``size`` is how many
+    bytes their data takes.
+    """
+
+    namespace: str
+    bin: int | None
+    entries: int
+    size: int
+
+
+class Inspected(NamedTuple):
+    """All but the data of an entry, which may have expired.
+
+    Times are milliseconds since 1970 on the database's clock, ``remaining`` is milliseconds, ``size`` bytes of data.
+    None stands for never and for nobody.
+    """
+
+    key: bytes
+    namespace: str
+    size: int
+    owner: str | None
+    created_at: int
+    updated_at: int
+    expires_at: int | None
+    remaining: int | None
+
+
+class SQLSpecSession(NamedTuple):
+    """A live session in a table of SQLSpec's own store; ``ttl`` in milliseconds, None for never."""
+
+    session_id: str
+    data: bytes
+    ttl: int | None
+
+
+class Backend(ABC, Generic[ConfigT, ConnectionT]):
+    """One driver with one dialect.
+
+    Args:
+        config: The SQLSpec config to get connections from.
+        settings: The settings of the store.
+    """
+
+    dialect: ClassVar[str]
+    """The statements are in ``<dialect>.sql``."""
+    sql_folder: ClassVar[Path | None] = None
+    """Where that file is; None for the folder of this package."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """The settings that this backend has beyond those of every store."""
+    quote: ClassVar[str] = '"'
+    """The character that quotes identifiers."""
+    max_writers: ClassVar[int] = 3
+    """How many connections write at a time, at most."""
+    imports_sqlspec: ClassVar[bool] = False
+    """Whether it has :meth:`add`, :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
+
+    owns_pool = False
+    """Whether nobody but the store uses the config's pool, so that what is set on a connection may stay set."""
+
+    def __init__(self, config: ConfigT, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.table = TableName.parse(settings.table)
+        self.sql = self.load_sql()
+
+    def load_sql(self) -> Mapping[str, str]:
+        """The statements for the table in the variants that are known now."""
+        return load_statements(self.dialect, self.table, self.variants(), self.quote, self.sql_folder)
+
+    # -- what a backend may change
+
+    def variants(self) -> tuple[str, ...]:
+        """What decides between the fragments of the ``.sql`` file."""
+        return (self.settings.data_format,)
+
+    def max_connections(self) -> int:
+        """How many connections to use at most."""
+        return self.settings.max_connections
+
+    def connect(self) -> AbstractAsyncContextManager[ConnectionT]:
+        """Provide a connection, and take it back."""
+        return cast("AbstractAsyncContextManager[ConnectionT]", cast("Any", self.config).provide_connection())
+
+    def normal_type(self, name: str) -> str:
+        """The type of a column in one spelling."""
+        return name.lower()
+
+    def forget_pool(self) -> None:
+        """Let go of a pool whose event loop has ended, if it cannot live on in another one."""
+
+    async def discard(self, connection: ConnectionT) -> None:
+        """Make a broken connection unusable, so that the pool throws it away."""
+
+    # -- what a backend must say
+
+    @abstractmethod
+    def classify(self, error: Exception) -> Failure:
+        """What an error of the driver means."""
+
+    @abstractmethod
+    async def get(self, connection: ConnectionT, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The data of the keys that are alive."""
+
+    @abstractmethod
+    async def get_and_renew(
+        self, connection: ConnectionT, renewals: Mapping[bytes, Renewal]
+    ) -> Renewed[Mapping[bytes, bytes]]:
+        """The data of the keys that are alive; they are renewed where that is due."""
+
+    @abstractmethod
+    async def renew(self, connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+        """Renew where that is due; the keys that are alive."""
+
+    @abstractmethod
+    async def remaining(self, connection: ConnectionT, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        """How many milliseconds the keys that are alive will live, or NEVER."""
+
+    @abstractmethod
+    async def set(self, connection: ConnectionT, entries: Mapping[bytes, Entry]) -> int:
+        """Store entries, but for those that are stored already with an expiry within the tolerance; how many."""
+
+    @abstractmethod
+    async def set_keeping_ttl(self, connection: ConnectionT, entries: Mapping[bytes, Entry]) -> int:
+        """Store entries that keep the expiry of what they replace, but for those that are stored already; how many."""
+
+    @abstractmethod
+    async def replace(self, connection: ConnectionT, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+        """Replace live entries; the keys of those that were."""
+
+    @abstractmethod
+    async def increment(self, connection: ConnectionT, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+        """Add to the numbers under keys; what they are now.
+
+        A number is stored as decimal digits. One that is alive keeps its expiry, one that is not starts at zero. Data
+        that is no number is a bad value.
+        """
+
+    @abstractmethod
+    async def delete(self, connection: ConnectionT, keys: Sequence[bytes]) -> None:
+        """Remove keys."""
+
+    @abstractmethod
+    async def delete_namespace(self, connection: ConnectionT, namespace: str, limit: int) -> int:
+        """Remove at most ``limit`` entries of a namespace and its children; how many. If fewer, none is left."""
+
+    @abstractmethod
+    async def delete_prefix(self, connection: ConnectionT, namespace: str, prefix: str, behind: str, limit: int) -> int:
+        """Remove at most ``limit`` entries of a namespace whose key text starts with ``prefix``; how many.
+
+        These are those from ``prefix`` on up to, but without, ``behind``, by code point. If fewer, none is left.
+        """
+
+    @abstractmethod
+    async def delete_expired(self, connection: ConnectionT, limit: int) -> int:
+        """Remove at most ``limit`` expired rows, passing over those that others hold; how many."""
+
+    @abstractmethod
+    async def owned(self, connection: ConnectionT, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
+        """At most ``limit`` live entries of an owner in a namespace, the ones last written first."""
+
+    @abstractmethod
+    async def delete_owned(
+        self, connection: ConnectionT, namespace: str, owner: str, keep: bytes | None, limit: int
+    ) -> int:
+        """Remove at most ``limit`` entries of an owner, but not ``keep``; how many. If fewer, none is left."""
+
+    @abstractmethod
+    async def stats(self, connection: ConnectionT, bounds: Sequence[int]) -> Sequence[Stats]:
+        """What is in the table, by namespace and time to live.
+
+        Args:
+            connection: The connection.
+            bounds: Milliseconds to live, ascending, the first of them 0.
+        """
+
+    @abstractmethod
+    async def namespaces(self, connection: ConnectionT) -> Sequence[str]:
+        """The namespaces that have rows."""
+
+    @abstractmethod
+    async def inspect(self, connection: ConnectionT, keys: Sequence[bytes]) -> Sequence[Inspected]:
+        """All but the data of those keys that have a row, alive or not."""
+
+    @abstractmethod
+    async def check_table(self, connection: ConnectionT) -> None:
+        """Raise the driver's error if the table is missing or has another shape."""
+
+    @abstractmethod
+    async def table_shape(self, connection: ConnectionT) -> Shape:
+        """What there is of the table, as the catalog has it; without columns if there is no table."""
+
+    @abstractmethod
+    async def create_table(self, connection: ConnectionT) -> None:
+        """Create table and indexes unless they are there, safe among many that do so at once."""
+
+    @abstractmethod
+    async def drop_table(self, connection: ConnectionT) -> None:
+        """Drop the table if it is there."""
+
+    # -- what a backend may have, to take over the table of SQLSpec's own store
+
+    async def add(self, connection: ConnectionT, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
+        """Store entries whose keys have no live one; the keys of those that were."""
+        raise NotImplementedError
+
+    async def sqlspec_sessions(
+        self, connection: ConnectionT, table: str, after: str, limit: int
+    ) -> Sequence[SQLSpecSession]:
+        """At most ``limit`` live sessions of SQLSpec's in a table, in order, those with an id behind ``after``."""
+        raise NotImplementedError
+
+    async def delete_sqlspec_sessions(self, connection: ConnectionT, table: str, ids: Sequence[str]) -> None:
+        """Remove sessions of SQLSpec's from a table."""
+        raise NotImplementedError
+
+    def sql_for(self, table: str) -> Mapping[str, str]:
+        """The statements, for another table than the store's own."""
+        return load_statements(self.dialect, TableName.parse(table), self.variants(), self.quote, self.sql_folder)
+
+    # -- what callers see of an error
+
+    def describe(self, error: Exception) -> errors.StoreError:
+        """The error for a caller whose statement failed: one of its own, which it may raise anywhere."""
+        if isinstance(error, errors.StoreError):
+            return type(error)(*error.args)
+        described = self._describe(self.classify(error), type(error).__name__)
+        described.__cause__ = error
+        return described
+
+    def _describe(self, failure: Failure, cause: str) -> errors.StoreError:
+        conflict = errors.ConflictError, "other transactions stood in the way too often ({cause}); try again"
+        disconnected = errors.UnavailableError, "the database cannot be reached, or ended the connection ({cause})"
+        kind, text = {
+            Failure.MISSING_TABLE: (
+                errors.MissingTableError,
+                "table {table!r} does not exist; create it with `await store.create_table()`",
+            ),
+            Failure.MISSING_SCHEMA: (
+                errors.SchemaError,
+                "the schema of table {table!r} does not exist; create it, or name another table",
+            ),
+            Failure.WRONG_SCHEMA: (
+                errors.SchemaError,
+                (
+                    "table {table!r} is no table of litestar-sqlstores with data_format={data_format!r};"
+                    " give the store another table, or drop this one if nothing needs it"
+                ),
+            ),
+            Failure.BAD_VALUE: (errors.InvalidValueError, "the database refuses the value ({cause}); see the cause"),
+            Failure.CONFLICT: conflict,
+            Failure.BUSY: conflict,
+            Failure.DISCONNECTED: disconnected,
+            Failure.NOT_SENT: disconnected,
+            Failure.OTHER: (errors.DatabaseError, "the database failed ({cause}); see the cause"),
+        }[failure]
+        return kind(text.format(table=str(self.table), data_format=self.settings.data_format, cause=cause))

@@ -1,0 +1,109 @@
+"""A backend's methods as the coalescer takes them: which lock rows, may run twice, or are about no key."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Concatenate, Generic, TypeVar
+
+from litestar_sqlstores.backends.base import Backend, Entry, Renewal, Replacement
+from litestar_sqlstores.coalescing import Answers, Operation, Together
+
+__all__ = ("Operations",)
+
+ConnectionT = TypeVar("ConnectionT")
+
+
+class Operations(Generic[ConnectionT]):
+    """The methods of a backend as the coalescer takes them.
+
+    Args:
+        backend: Whose methods they are.
+    """
+
+    def __init__(self, backend: Backend[Any, ConnectionT]) -> None:
+        async def get_and_renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bytes]:
+            found, written = await backend.get_and_renew(connection, renewals)
+            return found if written is None else Answers(found, written)
+
+        async def renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bool]:
+            keys, written = await backend.renew(connection, renewals)
+            found = dict.fromkeys(keys, True)
+            return found if written is None else Answers(found, written)
+
+        async def set_(connection: ConnectionT, entries: Mapping[bytes, Entry]) -> Mapping[bytes, None]:
+            return Answers({}, await backend.set(connection, entries))
+
+        async def set_keeping_ttl(connection: ConnectionT, entries: Mapping[bytes, Entry]) -> Mapping[bytes, None]:
+            return Answers({}, await backend.set_keeping_ttl(connection, entries))
+
+        async def replace(connection: ConnectionT, replacements: Mapping[bytes, Replacement]) -> Mapping[bytes, bool]:
+            return dict.fromkeys(await backend.replace(connection, replacements), True)
+
+        self.get = _about_keys(backend.get)
+        self.remaining = _about_keys(backend.remaining)
+        self.delete = _about_keys(backend.delete, writes=True)
+        self.get_and_renew = _with_arguments(get_and_renew)
+        self.renew = _with_arguments(renew)
+        self.set = _with_arguments(set_, "set")
+        self.set_keeping_ttl = _with_arguments(set_keeping_ttl)
+        self.replace = _apart(replace)
+        self.increment = _added_up(backend.increment)
+        self.owned = _alone(backend.owned)
+        self.delete_owned = _alone(backend.delete_owned)
+        self.delete_namespace = _alone(backend.delete_namespace)
+        self.delete_prefix = _alone(backend.delete_prefix)
+        self.delete_expired = _alone(backend.delete_expired)
+        self.stats = _alone(backend.stats, writes=False)
+        self.namespaces = _alone(backend.namespaces, writes=False)
+        self.inspect = _alone(backend.inspect, writes=False)
+        self.add = _alone(backend.add)
+        self.sqlspec_sessions = _alone(backend.sqlspec_sessions, writes=False)
+        self.delete_sqlspec_sessions = _alone(backend.delete_sqlspec_sessions)
+        self.check_table = _alone(backend.check_table)
+        self.table_shape = _alone(backend.table_shape)
+        self.create_table = _alone(backend.create_table)
+        self.drop_table = _alone(backend.drop_table)
+        self._serial = itertools.count()
+
+    def unique_key(self) -> bytes:
+        """A key for a call that is about no key, so that it never becomes one with another."""
+        return next(self._serial).to_bytes(8, "big")
+
+
+def _about_keys(
+    run: Callable[[ConnectionT, Sequence[bytes]], Awaitable[Mapping[bytes, Any] | None]], *, writes: bool = False
+) -> Operation[ConnectionT]:
+    async def run_batch(connection: ConnectionT, batch: dict[bytes, Any]) -> Mapping[bytes, Any]:
+        return await run(connection, list(batch)) or {}
+
+    return Operation(run.__name__, run_batch, writes)
+
+
+def _with_arguments(
+    run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]], name: str | None = None
+) -> Operation[ConnectionT]:
+    return Operation(name or run.__name__, run, writes=True)
+
+
+def _apart(
+    run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]],
+) -> Operation[ConnectionT]:
+    # A second run would not find what the first one replaced.
+    return Operation(run.__name__, run, writes=True, together=Together.APART, repeatable=False)
+
+
+def _added_up(
+    run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]],
+) -> Operation[ConnectionT]:
+    # A second run would add a second time.
+    return Operation(run.__name__, run, writes=True, together=Together.SUM, repeatable=False)
+
+
+def _alone(
+    run: Callable[Concatenate[ConnectionT, ...], Awaitable[Any]], *, writes: bool = True
+) -> Operation[ConnectionT]:
+    async def run_batch(connection: ConnectionT, batch: dict[bytes, Any]) -> Mapping[bytes, Any]:
+        return {key: await run(connection, *arguments) for key, arguments in batch.items()}
+
+    return Operation(run.__name__, run_batch, writes)

@@ -1,0 +1,155 @@
+"""How a call becomes one of the backend's operations: what all parts of a store stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+from litestar_sqlstores import errors
+from litestar_sqlstores.backends.base import Entry, Renewal
+from litestar_sqlstores.backends.operations import Operations
+from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS, Operation
+from litestar_sqlstores.durations import Duration, tolerance_ms, ttl_ms
+from litestar_sqlstores.keys import key_text
+from litestar_sqlstores.settings import Settings
+from litestar_sqlstores.values import Value, encode_value
+
+__all__ = ("Calls", "Submits", "checked_owner", "positive_ms", "utc")
+
+MAX_OWNER_LENGTH = 255
+DELETE_BATCH = 1000
+"""How many rows one statement removes, so that none locks many for long."""
+
+
+class Submits(Protocol):
+    """Takes calls for the database."""
+
+    def submit(
+        self, operation: Operation[Any], key: bytes, argument: Any = None, size: int = 0, /
+    ) -> asyncio.Future[Any]:
+        """Have ``operation`` run for ``key``; a future of the answer."""
+        ...
+
+
+class Calls:
+    """What a store's operations have in common."""
+
+    namespace: str
+    """The part of the table that the store's keys are in."""
+    _settings: Settings
+    _operations: Operations[Any]
+    _coalescer: Submits
+    _digest: Callable[[str], bytes]
+    _keeps_keys: bool
+
+    # -- arguments
+
+    def _entry(self, key: str, value: Value, expires_in: Duration | None, keep_ttl: bool, owner: str | None) -> Entry:
+        if keep_ttl and expires_in is not None:
+            msg = "keep_ttl=True keeps the expiry there is, expires_in sets one; give one of them"
+            raise errors.ConfigurationError(msg)
+        if owner is not None:
+            checked_owner(owner)
+        settings = self._settings
+        ttl = ttl_ms(expires_in)
+        tolerance = tolerance_ms(ttl, settings.renew_tolerance)
+        return Entry(self.namespace, self._encode(value), ttl, tolerance, owner, self._key_text(key))
+
+    def _key_text(self, key: str) -> str | None:
+        return key_text(key) if self._keeps_keys else None
+
+    def _encode(self, value: Value) -> bytes:
+        return encode_value(value, self._settings.data_format, self._settings.max_value_bytes)
+
+    def _setting(self, entry: Entry, keep_ttl: bool) -> tuple[Operation[Any], Entry | None, int]:
+        """What stores an entry: operation, argument, and size in a statement."""
+        if entry.ttl == 0:
+            return self._operations.delete, None, 0
+        operation = self._operations.set_keeping_ttl if keep_ttl else self._operations.set
+        return operation, entry, len(entry.data)
+
+    def _renewal(self, ttl: int) -> Renewal:
+        return _renewal(ttl, self._settings.renew_tolerance)
+
+    # -- calls
+
+    async def _each(self, calls: Mapping[str, tuple[Operation[Any], Any, int]]) -> dict[str, Any]:
+        """Make a call for each key, a batch of them at a time; the answers, or the first error once all have ended."""
+        digests = {key: self._digest(key) for key in calls}
+        answers: dict[str, Any] = {}
+        remaining = iter(calls)
+        while chunk := list(itertools.islice(remaining, MAX_BATCH_ITEMS)):
+            futures: list[asyncio.Future[Any]] = []
+            try:
+                for key in chunk:
+                    operation, argument, size = calls[key]
+                    futures.append(self._coalescer.submit(operation, digests[key], argument, size))
+            except errors.StoreError:
+                for future in futures:
+                    future.cancel()
+                raise
+            answers.update(zip(chunk, await asyncio.gather(*futures, return_exceptions=True), strict=True))
+        for answer in answers.values():
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
+
+    async def _submit_alone(self, operation: Operation[Any], *arguments: Any) -> Any:
+        """Run an operation that is not about a key; calls of it never become one."""
+        return await self._coalescer.submit(operation, self._operations.unique_key(), arguments)
+
+    async def _delete_in_batches(self, operation: Operation[Any], *arguments: Any) -> int:
+        """Run an operation that removes so many rows at most until none is left; how many were removed."""
+        total = 0
+        while (removed := await self._submit_alone(operation, *arguments, DELETE_BATCH)) >= DELETE_BATCH:
+            total += removed
+        return total + cast("int", removed)
+
+
+@lru_cache(maxsize=256)
+def _renewal(ttl: int, tolerance: float) -> Renewal:
+    """The renewals of sessions are all alike: made once, and told apart by a backend at a glance."""
+    return Renewal(ttl, tolerance_ms(ttl, tolerance))
+
+
+def positive_ms(name: str, duration: Duration) -> int:
+    """A duration in milliseconds.
+
+    Args:
+        name: What it is called, for the message.
+        duration: Seconds or a timedelta.
+
+    Raises:
+        DurationError: It is not positive.
+    """
+    ttl = ttl_ms(duration)
+    if not ttl:
+        msg = f"{name} is {duration!r}; give a positive number of seconds"
+        raise errors.DurationError(msg)
+    return ttl
+
+
+def checked_owner(owner: str) -> str:
+    """An owner as it was given.
+
+    Raises:
+        InvalidKeyError: It is no ``str``.
+        InvalidValueError: Not every database can hold and index it.
+    """
+    if not isinstance(owner, str):
+        msg = f"an owner is a str, not {type(owner).__name__}; convert it first"
+        raise errors.InvalidKeyError(msg)
+    if len(owner) > MAX_OWNER_LENGTH or re.search("[\0\ud800-\udfff]", owner):
+        msg = f"an owner is at most {MAX_OWNER_LENGTH} characters of text, without NUL and lone surrogates; give an id"
+        raise errors.InvalidValueError(msg)
+    return owner
+
+
+def utc(milliseconds: int) -> datetime:
+    """A time from milliseconds since 1970."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

@@ -1,0 +1,55 @@
+"""Operations on many keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from litestar_sqlstores.durations import Duration, renewal_ms
+from litestar_sqlstores.store.calls import Calls, positive_ms
+from litestar_sqlstores.values import Value
+
+__all__ = ("ManyKeys",)
+
+
+class ManyKeys(Calls):
+    """Operations on many keys, in as few statements as possible."""
+
+    async def get_many(self, keys: Iterable[str], renew_for: Duration | None = None) -> dict[str, bytes]:
+        """The values under many keys, in as few statements as possible.
+
+        Args:
+            keys: Keys of the values.
+            renew_for: As in :meth:`get`.
+
+        Returns:
+            The values that there are, by key.
+        """
+        ttl = renewal_ms(renew_for)
+        operation = self._operations.get_and_renew if ttl else self._operations.get
+        values = await self._each(dict.fromkeys(keys, (operation, self._renewal(ttl), 0)))
+        return {key: value for key, value in values.items() if value is not None}
+
+    async def set_many(
+        self,
+        items: Mapping[str, Value],
+        expires_in: Duration | None = None,
+        *,
+        keep_ttl: bool = False,
+        owner: str | None = None,
+    ) -> None:
+        """Store many values, in as few statements as possible; each as by :meth:`set`.
+
+        All values are checked before the first is written. If the database fails, some may have been written.
+        """
+        entries = {key: self._entry(key, value, expires_in, keep_ttl, owner) for key, value in items.items()}
+        await self._each({key: self._setting(entry, keep_ttl) for key, entry in entries.items()})
+
+    async def renew_many(self, keys: Iterable[str], renew_for: Duration) -> frozenset[str]:
+        """Renew many entries as by :meth:`renew`; returns the keys that have an entry."""
+        renewal = self._renewal(positive_ms("renew_for", renew_for))
+        alive = await self._each(dict.fromkeys(keys, (self._operations.renew, renewal, 0)))
+        return frozenset(key for key, is_alive in alive.items() if is_alive)
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove the entries under many keys, in as few statements as possible."""
+        await self._each(dict.fromkeys(keys, (self._operations.delete, None, 0)))

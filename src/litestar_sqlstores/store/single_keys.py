@@ -1,0 +1,164 @@
+"""Operations on one key."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from litestar_sqlstores import errors
+from litestar_sqlstores.backends.base import NEVER, Increment, Replacement
+from litestar_sqlstores.durations import Duration, renewal_ms
+from litestar_sqlstores.store.calls import Calls, positive_ms
+from litestar_sqlstores.values import Value
+
+__all__ = ("SingleKeys",)
+
+
+class SingleKeys(Calls):
+    """Operations on one key; concurrent ones share their statements."""
+
+    async def get(self, key: str, renew_for: Duration | None = None) -> bytes | None:
+        """The value under a key.
+
+        Args:
+            key: Key of the value.
+            renew_for: Seconds (or a timedelta) from now in which the entry shall expire, if it has an expiry. Zero and
+                None leave the expiry as it is.
+
+        Returns:
+            The value, or None if there is none or it has expired.
+
+        Raises:
+            DurationError: ``renew_for`` is negative or no duration.
+        """
+        if renew_for is not None and (ttl := renewal_ms(renew_for)):
+            call = self._coalescer.submit(self._operations.get_and_renew, self._digest(key), self._renewal(ttl))
+        else:
+            call = self._coalescer.submit(self._operations.get, self._digest(key))
+        data: bytes | None = await call
+        return data
+
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        expires_in: Duration | None = None,
+        *,
+        keep_ttl: bool = False,
+        owner: str | None = None,
+    ) -> None:
+        """Store a value, in place of any other under the key.
+
+        Args:
+            key: Key of the value.
+            value: What to store; text is stored as UTF-8.
+            expires_in: Seconds (or a timedelta) until the value expires. None for never; zero or less removes the entry
+                and stores nothing. More than 1,000 years are cut to that.
+            keep_ttl: Keep the expiry of the entry that is replaced; without one, the value never expires.
+            owner: Who the entry belongs to, such as the id of a user.
+
+        Raises:
+            InvalidValueError: The value cannot be stored in the store's data format.
+            ValueTooLargeError: The value is longer than ``max_value_bytes``.
+            DurationError: ``expires_in`` is no duration.
+            ConfigurationError: Both ``expires_in`` and ``keep_ttl`` are given.
+        """
+        digest = self._digest(key)
+        operation, entry, size = self._setting(self._entry(key, value, expires_in, keep_ttl, owner), keep_ttl)
+        await self._coalescer.submit(operation, digest, entry, size)
+
+    async def replace(
+        self,
+        key: str,
+        value: Value,
+        expires_in: Duration | None = None,
+        *,
+        expected: Value | None = None,
+        owner: str | None = None,
+    ) -> bool:
+        """Store a value in place of another one, but not where there is none.
+
+        What was deleted meanwhile stays deleted; with ``expected``, what was changed meanwhile stays as it is.
+
+        Args:
+            key: Key of the value.
+            value: What to store.
+            expires_in: As in :meth:`set`.
+            expected: What the entry must hold to be replaced; None for anything.
+            owner: Who the entry belongs to.
+
+        Returns:
+            Whether the entry was replaced. Not retried after a lost connection, when nobody knows.
+
+        Raises:
+            InvalidValueError, DurationError: As in :meth:`set`.
+        """
+        entry = self._entry(key, value, expires_in, keep_ttl=False, owner=owner)
+        data = None if expected is None else self._encode(expected)
+        size = len(entry.data) + len(data or b"")
+        return bool(
+            await self._coalescer.submit(self._operations.replace, self._digest(key), Replacement(entry, data), size)
+        )
+
+    async def increment(self, key: str, by: int = 1, expires_in: Duration | None = None) -> int:
+        """Add to a number, atomically for all processes; what is not there counts as zero.
+
+        Args:
+            key: Key of the number.
+            by: What to add; may be negative.
+            expires_in: Seconds (or a timedelta) until the number expires, None for never. It counts for the first
+                increment only: a number that is there keeps its expiry.
+
+        Returns:
+            The number after this increment, which :meth:`get` gives as decimal digits.
+
+        Raises:
+            InvalidValueError: What is under the key is no number, or ``by`` is no int of 64 bits.
+            DurationError: ``expires_in`` is no positive duration.
+        """
+        if not isinstance(by, int) or isinstance(by, bool) or not -(2**63) <= by < 2**63:
+            msg = f"by is {by!r}; it must be an int of 64 bits"
+            raise errors.InvalidValueError(msg)
+        ttl = None if expires_in is None else positive_ms("expires_in", expires_in)
+        digest = self._digest(key)
+        increment = Increment(self.namespace, by, ttl, self._key_text(key))
+        return cast("int", await self._coalescer.submit(self._operations.increment, digest, increment))
+
+    async def renew(self, key: str, renew_for: Duration) -> bool:
+        """Give an entry a new expiry, if it has one.
+
+        Args:
+            key: Key of the entry.
+            renew_for: Seconds (or a timedelta) from now in which the entry shall expire.
+
+        Returns:
+            Whether there is an entry under the key.
+
+        Raises:
+            DurationError: ``renew_for`` is not positive.
+        """
+        renewal = self._renewal(positive_ms("renew_for", renew_for))
+        return bool(await self._coalescer.submit(self._operations.renew, self._digest(key), renewal))
+
+    async def delete(self, key: str) -> None:
+        """Remove the entry under a key, if there is one."""
+        await self._coalescer.submit(self._operations.delete, self._digest(key))
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is an entry under a key that has not expired."""
+        return await self._remaining(key) is not None
+
+    async def expires_in(self, key: str) -> int | None:
+        """How long an entry will live.
+
+        Returns:
+            Whole seconds, -1 if the entry has no expiry, None if there is no entry.
+        """
+        remaining = await self._remaining(key)
+        return remaining if remaining is None or remaining == NEVER else remaining // 1000
+
+    async def _remaining(self, key: str) -> int | None:
+        return cast("int | None", await self._coalescer.submit(self._operations.remaining, self._digest(key)))
+
+    def digest(self, key: str) -> bytes:
+        """What the table knows a key by (``key_digest``), to find its row with SQL."""
+        return self._digest(key)
