@@ -1,0 +1,285 @@
+"""SQLite through aiosqlite.
+
+A connection of aiosqlite is a thread. A batch crosses into it once, whatever it holds, and is one transaction there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from aiosqlite import Connection
+from sqlspec.adapters.aiosqlite import AiosqliteConfig
+from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
+
+from litestar_sqlstores.backends.base import (
+    NEVER,
+    Backend,
+    Entry,
+    Increment,
+    Inspected,
+    Owned,
+    Renewal,
+    Renewed,
+    Replacement,
+    SQLSpecSession,
+    Stats,
+)
+from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.schema import Shape, shape_of
+from litestar_sqlstores.store import BaseSQLSpecStore
+
+__all__ = ("AiosqliteBackend", "AiosqliteStore")
+
+ResultT = TypeVar("ResultT")
+
+# SQLite has one code, SQLITE_ERROR, for everything that is wrong with a statement.
+_FAILURES_BY_TEXT = (
+    ("no such table", Failure.MISSING_TABLE),
+    ("unknown database", Failure.MISSING_SCHEMA),
+    ("no such column", Failure.WRONG_SCHEMA),
+    ("has no column", Failure.WRONG_SCHEMA),
+    ("data of the other format", Failure.WRONG_SCHEMA),
+    ("closed database", Failure.DISCONNECTED),
+)
+_FAILURES_BY_CODE = {
+    sqlite3.SQLITE_BUSY: Failure.BUSY,
+    sqlite3.SQLITE_LOCKED: Failure.BUSY,
+    sqlite3.SQLITE_TOOBIG: Failure.BAD_VALUE,
+    sqlite3.SQLITE_CONSTRAINT: Failure.BAD_VALUE,
+    sqlite3.SQLITE_CANTOPEN: Failure.DISCONNECTED,
+    sqlite3.SQLITE_IOERR: Failure.DISCONNECTED,
+}
+
+
+class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
+    """The statements of SQLite through aiosqlite: one for a key, a batch of them in one transaction."""
+
+    dialect = "sqlite"
+    imports_sqlspec = True
+    max_writers = 1
+
+    def max_connections(self) -> int:
+        database = str(self.config.connection_config.get("database"))
+        in_memory = ":memory:" in database or "mode=memory" in database
+        return 1 if in_memory else self.settings.max_connections
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[Connection, None]:
+        if self.config.connection_instance is None:
+            await asyncio.to_thread(self._open_once)
+        async with super().connect() as connection, _with_our_settings(connection):
+            yield connection
+
+    def _open_once(self) -> None:
+        # aiosqlite's thread ends with a file that cannot be opened, and who opened it waits for the thread for ever.
+        given = self.config.connection_config
+        sqlite3.connect(given["database"], uri=given.get("uri", False)).close()
+
+    def classify(self, error: Exception) -> Failure:
+        if isinstance(error, AiosqliteConnectTimeoutError):
+            return Failure.DISCONNECTED
+        if isinstance(error, sqlite3.Error):
+            for text, failure in _FAILURES_BY_TEXT:
+                if text in str(error):
+                    return failure
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+            # The lowest byte is the error, the rest says more about it.
+            return _FAILURES_BY_CODE.get(code & 0xFF, Failure.OTHER)
+        # A parameter that Python cannot hand over: an int of more than 64 bits, say.
+        return Failure.BAD_VALUE if isinstance(error, (OverflowError, UnicodeEncodeError)) else Failure.OTHER
+
+    async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return dict(await self._fetch(connection, "get", [(b"".join(keys),)]))
+
+    async def get_and_renew(
+        self, connection: Connection, renewals: Mapping[bytes, Renewal]
+    ) -> Renewed[Mapping[bytes, bytes]]:
+        alike: dict[Renewal, list[bytes]] = {}
+        for key, renewal in renewals.items():
+            alike.setdefault(renewal, []).append(key)
+        batches = [(b"".join(keys), *renewal) for renewal, keys in alike.items()]
+        rows = await self._fetch(connection, "get_for_renewal", batches)
+        due = [(key, renewals[key].ttl, expires_at) for key, _, expires_at in rows if expires_at is not None]
+        written = await self._write(connection, "renew", due) if due else 0
+        return Renewed({key: data for key, data, _ in rows}, written)
+
+    async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+        return await self.get_and_renew(connection, renewals)
+
+    async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        rows = await self._fetch(connection, "remaining", [(b"".join(keys),)])
+        return {key: NEVER if remaining is None else remaining for key, remaining in rows}
+
+    async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        return await self._write(connection, "set", [(key, *entry) for key, entry in entries.items()])
+
+    async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        rows = [(key, entry.namespace, entry.data, entry.owner, entry.key_text) for key, entry in entries.items()]
+        return await self._write(connection, "set_keeping_ttl", rows)
+
+    async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+        rows = [(key, entry.data, entry.ttl, entry.owner, expected) for key, (entry, expected) in replacements.items()]
+        return [key for (key,) in await self._fetch(connection, "replace", rows, "BEGIN IMMEDIATE")]
+
+    async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+        rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
+        return dict(await self._fetch(connection, "increment", rows, "BEGIN IMMEDIATE"))
+
+    async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
+        await self._write(connection, "delete", [(key,) for key in keys])
+
+    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
+        return await self._write(connection, "delete_namespace", [(namespace, limit)])
+
+    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
+        return await self._write(connection, "delete_prefix", [(namespace, prefix, behind, limit)])
+
+    async def delete_expired(self, connection: Connection, limit: int) -> int:
+        return await self._write(connection, "delete_expired", [(limit,)])
+
+    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
+        return [Owned(*row) for row in await self._fetch(connection, "owned", [(namespace, owner, limit)])]
+
+    async def delete_owned(
+        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
+    ) -> int:
+        return await self._write(connection, "delete_owned", [(namespace, owner, keep, limit)])
+
+    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
+        return [Stats(*row) for row in await self._fetch(connection, "stats", [tuple(bounds)])]
+
+    async def namespaces(self, connection: Connection) -> Sequence[str]:
+        return [namespace for (namespace,) in await self._fetch(connection, "namespaces", [()])]
+
+    async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
+        return [Inspected(*row) for row in await self._fetch(connection, "inspect", [(b"".join(keys),)])]
+
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
+        rows = [(key, new.namespace, new.data, new.ttl, new.owner) for key, new in entries.items()]
+        return [key for (key,) in await self._fetch(connection, "add", rows, "BEGIN IMMEDIATE")]
+
+    async def sqlspec_sessions(
+        self, connection: Connection, table: str, after: str, limit: int
+    ) -> Sequence[SQLSpecSession]:
+        sql = self.sql_for(table)["sqlspec_sessions"]
+        rows = await _in_transaction(connection, "BEGIN", lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
+        return [SQLSpecSession(*row) for row in rows]
+
+    async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
+        sql, rows = self.sql_for(table)["delete_sqlspec_sessions"], [(each,) for each in ids]
+        await _in_transaction(connection, "BEGIN IMMEDIATE", lambda cursor: cursor.executemany(sql, rows))
+
+    async def check_table(self, connection: Connection) -> None:
+        await self._fetch(connection, "check_table", [()])
+        if not await self._fetch(connection, "check_format", [(self.table.table, self.table.schema or "main")]):
+            msg = "the table has data of the other format"
+            raise sqlite3.DatabaseError(msg)
+
+    async def table_shape(self, connection: Connection) -> Shape:
+        return shape_of(await self._fetch(connection, "table_shape", [(self.table.table, self.table.schema or "main")]))
+
+    async def create_table(self, connection: Connection) -> None:
+        await self._write(connection, "create_table", [()])
+
+    async def drop_table(self, connection: Connection) -> None:
+        await self._write(connection, "drop_table", [()])
+
+    async def _fetch(
+        self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]], begin: str = "BEGIN"
+    ) -> list[Any]:
+        """The rows that a statement has for all of the parameters."""
+        sql = self.sql[name]
+
+        def fetch(cursor: sqlite3.Cursor) -> list[Any]:
+            return [row for given in parameters for row in cursor.execute(sql, given)]
+
+        return await _in_transaction(connection, begin, fetch)
+
+    async def _write(self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
+        """Run each statement under a name with each of the parameters; how many rows the last one changed."""
+        statements = self.sql[name].split(";")
+
+        def write(cursor: sqlite3.Cursor) -> int:
+            for sql in statements:
+                cursor.executemany(sql, parameters)
+            return cursor.rowcount
+
+        return await _in_transaction(connection, "BEGIN IMMEDIATE", write)
+
+
+class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):
+    """A store on SQLite 3.35 or later, through aiosqlite.
+
+    Files are used in WAL mode, which SQLSpec's pool sets: readers and the writer do not wait for each other. A database
+    in memory is used through one connection, since SQLite has no such mode there.
+
+    The arguments and errors are those of :class:`~litestar_sqlstores.BaseSQLSpecStore`; the config is SQLSpec's
+    ``AiosqliteConfig``.
+    """
+
+    backend = AiosqliteBackend
+
+
+@asynccontextmanager
+async def _with_our_settings(connection: Connection) -> AsyncGenerator[None, None]:
+    """Have SQLite say at once that a lock is taken, and Python take text for text, as long as the connection is ours.
+
+    A thread that waits for a lock cannot be called back: it would write after its callers were told that their time is
+    up, and what they wrote next would be lost. The store tries again instead, as long as somebody waits.
+    """
+
+    def exchange(busy_timeout: int, text_factory: Any) -> Callable[[sqlite3.Connection], tuple[int, Any]]:
+        def run(raw: sqlite3.Connection) -> tuple[int, Any]:
+            (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+            raw.execute(f"PRAGMA busy_timeout = {busy_timeout:d}").close()
+            given, raw.text_factory = raw.text_factory, text_factory
+            return before, given
+
+        return run
+
+    given = await _in_thread(connection, exchange(0, str))
+    try:
+        yield
+    finally:
+        await _in_thread(connection, exchange(*given))
+
+
+async def _in_transaction(connection: Connection, begin: str, work: Callable[[sqlite3.Cursor], ResultT]) -> ResultT:
+    """Run ``work`` in the connection's thread, as one transaction whatever the connection's isolation level."""
+
+    def run(raw: sqlite3.Connection) -> ResultT:
+        cursor = raw.cursor()
+        # The caller's config may have set another kind of rows.
+        cursor.row_factory = None
+        try:
+            # In a cache that connections share, this may fail and yet begin.
+            cursor.execute(begin)
+            result = work(cursor)
+            cursor.execute("COMMIT")
+        except BaseException:
+            if raw.in_transaction:
+                cursor.execute("ROLLBACK")
+            raise
+        finally:
+            cursor.close()
+        return result
+
+    return await _in_thread(connection, run)
+
+
+async def _in_thread(connection: Connection, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+    """Run ``work`` in the connection's thread; ends no sooner than the thread is through with it.
+
+    aiosqlite has no public way to run a function there; SQLSpec takes this one, too.
+    """
+    execute = cast("Callable[[Callable[[], object]], Awaitable[Any]]", connection._execute)
+    try:
+        return cast("ResultT", await execute(lambda: work(connection._conn)))
+    except asyncio.CancelledError:
+        # Until then, what is written next could be overtaken.
+        await execute(lambda: None)
+        raise

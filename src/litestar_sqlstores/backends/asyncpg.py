@@ -1,0 +1,221 @@
+"""PostgreSQL through asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import asyncpg
+from asyncpg import exceptions as pg
+from sqlspec.adapters.asyncpg import AsyncpgConfig
+
+from litestar_sqlstores.backends.base import (
+    NEVER,
+    Backend,
+    Entry,
+    Increment,
+    Inspected,
+    Owned,
+    Renewal,
+    Renewed,
+    Replacement,
+    SQLSpecSession,
+    Stats,
+)
+from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.schema import Shape, shape_of
+from litestar_sqlstores.store import BaseSQLSpecStore
+
+__all__ = ("AsyncpgBackend", "AsyncpgStore")
+
+DISCARD_SECONDS = 1.0
+"""How long the server may take to cancel a statement before its connection is cut."""
+
+# How asyncpg says that it knows of a connection's end, or is in the midst of it, and does not try to use it.
+_GONE = ("connection is closed", "connection has been released back to the pool", "another operation")
+# The first match counts: asyncpg's own errors about arguments are both ValueError and InterfaceError.
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
+    ((pg.UndefinedTableError,), Failure.MISSING_TABLE),
+    ((pg.InvalidSchemaNameError,), Failure.MISSING_SCHEMA),
+    (
+        (
+            pg.UndefinedColumnError,
+            pg.UndefinedFunctionError,
+            pg.DatatypeMismatchError,
+            pg.CannotCoerceError,
+            pg.WrongObjectTypeError,
+        ),
+        Failure.WRONG_SCHEMA,
+    ),
+    ((pg.DeadlockDetectedError, pg.SerializationError, pg.LockNotAvailableError), Failure.CONFLICT),
+    ((pg.DataError, ValueError), Failure.BAD_VALUE),
+    (
+        (
+            pg.PostgresConnectionError,
+            pg.AdminShutdownError,
+            pg.CrashShutdownError,
+            pg.CannotConnectNowError,
+            pg.IdleSessionTimeoutError,
+            pg.TooManyConnectionsError,
+            asyncpg.InterfaceError,
+            OSError,
+            asyncio.TimeoutError,
+        ),
+        Failure.DISCONNECTED,
+    ),
+)
+
+
+class Connection(Protocol):
+    """What this backend needs of asyncpg's connections, and of the proxies that its pool hands out."""
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement, or a script; its status."""
+        ...
+
+    async def fetch(self, query: str, *args: object) -> list[Any]:
+        """Run a statement; its rows."""
+        ...
+
+    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - as asyncpg has it
+        """Cancel what runs and close."""
+
+
+class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
+    """The statements of PostgreSQL through asyncpg: one for a batch, its columns as arrays."""
+
+    dialect = "postgresql"
+    imports_sqlspec = True
+
+    def classify(self, error: Exception) -> Failure:
+        own = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+        if isinstance(error, own) and any(text in str(error) for text in _GONE):
+            return Failure.NOT_SENT
+        return next((failure for kinds, failure in _FAILURES if isinstance(error, kinds)), Failure.OTHER)
+
+    def forget_pool(self) -> None:
+        self.config.connection_instance = None
+
+    async def discard(self, connection: Connection) -> None:
+        # Closing waits until the server has cancelled what it runs. A connection that has ended is no longer ours, and
+        # one that does not close in time is gone too.
+        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, asyncio.TimeoutError):
+            await connection.close(timeout=DISCARD_SECONDS)
+
+    async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return dict(await connection.fetch(self.sql["get"], keys))
+
+    async def get_and_renew(
+        self, connection: Connection, renewals: Mapping[bytes, Renewal]
+    ) -> Renewed[Mapping[bytes, bytes]]:
+        if self.settings.observer is None:
+            return Renewed(dict(await connection.fetch(self.sql["get_and_renew"], *_columns(renewals))), None)
+        rows = await connection.fetch(self.sql["get_and_renew_counted"], *_columns(renewals))
+        return Renewed({key: data for key, data, _ in rows}, rows[0][2] if rows else 0)
+
+    async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+        if self.settings.observer is None:
+            rows = await connection.fetch(self.sql["renew"], *_columns(renewals))
+            return Renewed([key for (key,) in rows], None)
+        rows = await connection.fetch(self.sql["renew_counted"], *_columns(renewals))
+        return Renewed([key for key, _ in rows], rows[0][1] if rows else 0)
+
+    async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        rows = await connection.fetch(self.sql["remaining"], keys)
+        return {key: NEVER if remaining is None else remaining for key, remaining in rows}
+
+    async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        return _affected(await connection.execute(self.sql["set"], *_columns(entries)))
+
+    async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        keys, namespaces, data, _, _, owners, texts = _columns(entries)
+        status = await connection.execute(self.sql["set_keeping_ttl"], keys, namespaces, data, owners, texts)
+        return _affected(status)
+
+    async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+        keys, _, data, ttls, _, owners, _ = _columns({key: new.entry for key, new in replacements.items()})
+        expected = [new.expected for new in replacements.values()]
+        rows = await connection.fetch(self.sql["replace"], keys, data, ttls, owners, expected)
+        return [row[0] for row in rows]
+
+    async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+        rows = ((each.namespace, each.amount, each.ttl, each.key_text) for each in increments.values())
+        return dict(await connection.fetch(self.sql["increment"], list(increments), *zip(*rows, strict=True)))
+
+    async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
+        await connection.execute(self.sql["delete"], keys)
+
+    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
+        return _affected(await connection.execute(self.sql["delete_namespace"], namespace, limit))
+
+    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
+        return _affected(await connection.execute(self.sql["delete_prefix"], namespace, prefix, behind, limit))
+
+    async def delete_expired(self, connection: Connection, limit: int) -> int:
+        return _affected(await connection.execute(self.sql["delete_expired"], limit))
+
+    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
+        return [Owned(*row) for row in await connection.fetch(self.sql["owned"], namespace, owner, limit)]
+
+    async def delete_owned(
+        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
+    ) -> int:
+        return _affected(await connection.execute(self.sql["delete_owned"], namespace, owner, keep, limit))
+
+    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
+        return [Stats(*row) for row in await connection.fetch(self.sql["stats"], bounds)]
+
+    async def namespaces(self, connection: Connection) -> Sequence[str]:
+        return [row[0] for row in await connection.fetch(self.sql["namespaces"])]
+
+    async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
+        return [Inspected(*row) for row in await connection.fetch(self.sql["inspect"], keys)]
+
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
+        keys, namespaces, data, ttls, _, owners, _ = _columns(entries)
+        return [row[0] for row in await connection.fetch(self.sql["add"], keys, namespaces, data, ttls, owners)]
+
+    async def sqlspec_sessions(
+        self, connection: Connection, table: str, after: str, limit: int
+    ) -> Sequence[SQLSpecSession]:
+        # SQLSpec does not quote names, and PostgreSQL has those in lower case.
+        sql = self.sql_for(table.lower())["sqlspec_sessions"]
+        return [SQLSpecSession(*row) for row in await connection.fetch(sql, after, limit)]
+
+    async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
+        await connection.execute(self.sql_for(table.lower())["delete_sqlspec_sessions"], ids)
+
+    async def check_table(self, connection: Connection) -> None:
+        await connection.fetch(self.sql["check_table"])
+
+    async def table_shape(self, connection: Connection) -> Shape:
+        name = self.table.slots(self.quote)["table"]
+        return shape_of(await connection.fetch(self.sql["table_shape"], name))
+
+    async def create_table(self, connection: Connection) -> None:
+        await connection.execute(self.sql["create_table"])
+
+    async def drop_table(self, connection: Connection) -> None:
+        await connection.execute(self.sql["drop_table"])
+
+
+class AsyncpgStore(BaseSQLSpecStore[AsyncpgConfig]):
+    """A store on PostgreSQL 12 or later, through asyncpg.
+
+    The arguments and errors are those of :class:`~litestar_sqlstores.BaseSQLSpecStore`; the config is SQLSpec's
+    ``AsyncpgConfig``.
+    """
+
+    backend = AsyncpgBackend
+
+
+def _columns(batch: Mapping[bytes, tuple[Any, ...]]) -> tuple[Sequence[Any], ...]:
+    """The key digests, and each field of the arguments, as arrays of equal length."""
+    return (list(batch), *zip(*batch.values(), strict=True))
+
+
+def _affected(status: str) -> int:
+    """The number in a command status such as ``DELETE 3``."""
+    return int(status.rpartition(" ")[2])
