@@ -1,0 +1,30 @@
+"""MySQL and MariaDB through aiomysql."""
+
+from __future__ import annotations
+
+import aiomysql
+from pymysql.err import MySQLError
+from sqlspec.adapters.aiomysql import AiomysqlConfig
+
+from litestar_sqlstores.backends.mysql import MySQLBackend
+from litestar_sqlstores.store import BaseSQLSpecStore
+
+__all__ = ("AiomysqlBackend", "AiomysqlStore")
+
+
+class AiomysqlBackend(MySQLBackend[AiomysqlConfig]):
+    """The statements of MySQL and MariaDB through aiomysql."""
+
+    cursor_class = aiomysql.Cursor
+    driver_error = MySQLError
+
+
+class AiomysqlStore(BaseSQLSpecStore[AiomysqlConfig]):
+    """A store on MySQL 8.0.19 or later, or MariaDB 10.6 or later, through aiomysql.
+
+    The arguments and errors are those of :class:`~litestar_sqlstores.BaseSQLSpecStore`; the config is SQLSpec's
+    ``AiomysqlConfig``. It may have any charset, SQL mode, cursor class, isolation level and ``autocommit``: while the
+    store has a connection, that has the settings which the store needs, and for everyone else its own ones.
+    """
+
+    backend = AiomysqlBackend

@@ -1,0 +1,242 @@
+"""MySQL and MariaDB, through any driver whose connections are those of aiomysql.
+
+Statements are sent with the values in them, as literals, because that is all that the drivers do too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakSet
+
+from litestar_sqlstores.backends.base import (
+    NEVER,
+    Backend,
+    Entry,
+    Increment,
+    Inspected,
+    Owned,
+    Renewal,
+    Renewed,
+    Replacement,
+    Stats,
+)
+from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
+from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
+from litestar_sqlstores.backends.mysql_literals import Value, measured
+from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.errors import ConfigurationError
+from litestar_sqlstores.schema import Shape, shape_of
+from litestar_sqlstores.settings import Settings
+
+__all__ = ("MySQLBackend",)
+
+ConfigT = TypeVar("ConfigT")
+
+OLDEST = {"MySQL": (8, 0, 19), "MariaDB": (10, 6)}
+MAX_LOCK_WAIT = 50
+"""Seconds; what MySQL and MariaDB wait for a lock by default."""
+
+
+class MySQLBackend(Backend[ConfigT, Connection]):
+    """The statements of MySQL and MariaDB: one for a batch, with a line for each entry."""
+
+    dialect = "mysql"
+    quote = "`"
+    cursor_class: ClassVar[type[Any]]
+    """The driver's plain cursor; the caller's config may have chosen another one."""
+    driver_error: ClassVar[type[Exception]]
+    """The base of the driver's errors; the first argument is the code."""
+
+    _server = "MariaDB"
+    """As long as no connection has told."""
+
+    def __init__(self, config: ConfigT, settings: Settings) -> None:
+        super().__init__(config, settings)
+        self._statements = Statements(self.sql, self.cursor_class)
+        self._lock_wait = max(1, min(MAX_LOCK_WAIT, int(settings.timeout / 3)))
+        self._entered = WeakSet[Connection]()
+
+    def variants(self) -> tuple[str, ...]:
+        data_format, server = self.settings.data_format, self._server.lower()
+        return data_format, server, f"{data_format}_{server}"
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        async with super().connect() as connection:
+            if not self._statements.max_packet:
+                await self._meet_server(connection)
+            if connection not in self._entered:
+                await self._statements.run(connection, "enter_session", self._lock_wait)
+            if self.owns_pool:
+                self._entered.add(connection)
+                yield connection
+                return
+            try:
+                yield connection
+            finally:
+                try:
+                    await self._statements.run(connection, "leave_session")
+                except Exception:  # noqa: BLE001 - nobody needs the connection, and nobody else may get it
+                    connection.close()
+
+    async def _meet_server(self, connection: Connection) -> None:
+        ((version, max_packet),) = await self._statements.fetch(connection, "server")
+        server = "MariaDB" if "mariadb" in version.lower() else "MySQL"
+        if tuple(map(int, re.findall(r"\d+", version)[:3])) < OLDEST[server]:
+            needed = " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
+            msg = f"the server is {server} {version}, which is too old; this store needs {needed} or later"
+            raise ConfigurationError(msg)
+        self._server = server
+        self.sql = self.load_sql()
+        self._statements = Statements(self.sql, self.cursor_class, int(max_packet))
+
+    def forget_pool(self) -> None:
+        for connection in list(self._entered):
+            # Without their event loop they only get half closed; the rest is done when they are collected.
+            with suppress(RuntimeError):
+                connection.close()
+        self.config.connection_instance = None  # type: ignore[attr-defined]
+
+    async def discard(self, connection: Connection) -> None:
+        connection.close()
+
+    def classify(self, error: Exception) -> Failure:
+        if isinstance(error, self.driver_error):
+            code = error.args[0] if error.args else None
+            if not isinstance(code, int) or not code:
+                # About the connection, and from the driver itself: closed, out of step, cancelled.
+                return Failure.DISCONNECTED
+            # Without a schema it is the database of the connection that is unknown.
+            if code == UNKNOWN_DATABASE and self.table.schema:
+                return Failure.MISSING_SCHEMA
+            return FAILURES.get(code, Failure.OTHER)
+        if isinstance(error, OSError):
+            return Failure.DISCONNECTED
+        return Failure.BAD_VALUE if isinstance(error, ValueError) else Failure.OTHER
+
+    async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return dict(await self._statements.fetch(connection, "get", [*keys]))
+
+    async def get_and_renew(
+        self, connection: Connection, renewals: Mapping[bytes, Renewal]
+    ) -> Renewed[Mapping[bytes, bytes]]:
+        rows = await self._statements.fetch(connection, "get_for_renewal", [*renewals])
+        written = await self._renew_due(connection, renewals, [(key, left, expiry) for key, _, left, expiry in rows])
+        return Renewed({key: data for key, data, _, _ in rows}, written)
+
+    async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+        rows = await self._statements.fetch(connection, "remaining", [*renewals])
+        return Renewed([key for key, _, _ in rows], await self._renew_due(connection, renewals, rows))
+
+    async def _renew_due(
+        self, connection: Connection, renewals: Mapping[bytes, Renewal], found: Iterable[tuple[Any, ...]]
+    ) -> int:
+        due = {
+            key: expiry
+            for key, left, expiry in found
+            if left is not None and abs(left - renewals[key].ttl) > renewals[key].tolerance
+        }
+        rows = [(key, renewal.ttl, due[key]) for key, renewal in renewals.items() if key in due]
+        return await self._statements.write(connection, "renew", rows=rows) if rows else 0
+
+    async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        rows = await self._statements.fetch(connection, "remaining", [*keys])
+        return {key: NEVER if left is None else left for key, left, _ in rows}
+
+    async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        rows: dict[int, list[tuple[Value, ...]]] = {}
+        for key, new in entries.items():
+            row = *_row(key, new), new.key_text
+            rows.setdefault(new.tolerance, []).append(row)
+        # There is hardly ever more than one tolerance.
+        return sum(
+            [
+                await self._statements.upsert(connection, "set", tolerance, tolerance, rows=alike)
+                for tolerance, alike in rows.items()
+            ]
+        )
+
+    async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        rows = [(key, new.namespace, new.data, new.owner, new.key_text) for key, new in entries.items()]
+        return await self._statements.upsert(connection, "set_keeping_ttl", rows=rows)
+
+    async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+        expected = [(key, new.expected) for key, new in replacements.items()]
+        async with rolled_back_on_error(connection):
+            rows = await self._statements.fetch(connection, "lock_for_replacement", [*replacements], rows=expected)
+            found = {key for (key,) in rows}
+            if not found:
+                await connection.rollback()
+                return found
+            replaced = [_row(key, new.entry) for key, new in replacements.items() if key in found]
+            await self._statements.run(connection, "replace", rows=replaced)
+            return found
+
+    async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+        rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
+        async with rolled_back_on_error(connection):
+            return dict(await self._statements.fetch(connection, "increment", [*increments], rows=rows))
+
+    async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
+        await self._statements.run(connection, "delete", rows=[(key,) for key in keys])
+
+    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
+        # The character after the underscore ends what starts with one.
+        parameters = *measured(namespace), f"{namespace}_", f"{namespace}`", limit
+        return await self._statements.write(connection, "delete_namespace", *parameters)
+
+    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
+        text, length = measured(prefix)
+        # The collation compares what is shorter as if spaces followed, and some characters come before the space.
+        parameters = *measured(namespace), f"{prefix}\0", behind, length, text, limit
+        return await self._statements.write(connection, "delete_prefix", *parameters)
+
+    async def delete_expired(self, connection: Connection, limit: int) -> int:
+        return await self._statements.write(connection, "delete_expired", limit)
+
+    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
+        parameters = *measured(namespace), *measured(owner), limit
+        return [Owned(*row) for row in await self._statements.fetch(connection, "owned", *parameters)]
+
+    async def delete_owned(
+        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
+    ) -> int:
+        parameters = *measured(namespace), *measured(owner), keep, limit
+        return await self._statements.write(connection, "delete_owned", *parameters)
+
+    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
+        rows = await self._statements.fetch(connection, "stats", list(bounds))
+        return [Stats(namespace.decode(), None if number < 0 else number, *sums) for namespace, number, *sums in rows]
+
+    async def namespaces(self, connection: Connection) -> Sequence[str]:
+        return [namespace.decode() for (namespace,) in await self._statements.fetch(connection, "namespaces")]
+
+    async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
+        rows = await self._statements.fetch(connection, "inspect", list(keys))
+        return [Inspected(key, namespace.decode(), *rest) for key, namespace, *rest in rows]
+
+    async def check_table(self, connection: Connection) -> None:
+        await self._statements.run(connection, "check_table")
+        if not await self._statements.fetch(connection, "check_format"):
+            raise self.driver_error(UNKNOWN_COLUMN, "Data of the other format")
+
+    async def table_shape(self, connection: Connection) -> Shape:
+        names = self.table.schema, self.table.table
+        return shape_of(await self._statements.fetch(connection, "table_shape", *names * 3))
+
+    def normal_type(self, name: str) -> str:
+        # MySQL drops the width of an int, and MariaDB's JSON is a LONGTEXT that is checked.
+        return re.sub(r"^int\(\d+\)", "int", name.lower()).replace("longtext", "json")
+
+    async def create_table(self, connection: Connection) -> None:
+        await self._statements.run(connection, "create_table")
+
+    async def drop_table(self, connection: Connection) -> None:
+        await self._statements.run(connection, "drop_table")
+
+
+def _row(key: bytes, new: Entry) -> tuple[Value, ...]:
+    return key, new.namespace, new.data, new.ttl, new.owner
