@@ -1,0 +1,198 @@
+"""`litestar stores import-sqlspec`: nobody is logged out by switching from SQLSpec's own store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litestar import Litestar
+from litestar.middleware.session.server_side import ServerSideSessionConfig
+
+from litestar_sqlstores.errors import ConfigurationError, SchemaError, StoreError
+from litestar_sqlstores.sqlspec_import import Imported, import_sessions
+from tests.backends import rows
+from tests.cli.app import HANDLERS, make_app
+from tests.cli.processes import Processes, plugin_options
+from tests.wiring.helpers import Browser
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.backends import Backend, Database, Store
+
+pytestmark = [pytest.mark.formats("bytes"), pytest.mark.needs("processes"), pytest.mark.timeout(120)]
+
+OLD = "old_sessions"
+STORES = {"postgresql": ("asyncpg", "AsyncpgStore"), "sqlite": ("aiosqlite", "AiosqliteStore")}
+
+# Rows as SQLSpec's stores write them: so many that live, and as many that have expired.
+FILL = {
+    "postgresql": """
+        INSERT INTO old_sessions (session_id, data, expires_at)
+        SELECT md5(n::text) || md5(n::text), convert_to('{{"user":"' || n || '"}}', 'UTF8'),
+          now() + CASE WHEN n % 2 = 0 THEN interval '1 hour' ELSE interval '-1 hour' END
+        FROM generate_series(1, {count} * 2) AS n
+    """,
+    "sqlite": """
+        INSERT INTO old_sessions (session_id, data, expires_at)
+        WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count} * 2)
+        SELECT lower(hex(randomblob(32))), CAST('{{"user":"' || n || '"}}' AS BLOB),
+          julianday('now', CASE WHEN n % 2 = 0 THEN '+1 hour' ELSE '-1 hour' END)
+        FROM numbers
+    """,
+}
+
+
+@pytest.fixture
+def store(backend: Backend, store: Store) -> Store:
+    if store.backend.dialect not in STORES:
+        pytest.skip("sessions are imported on PostgreSQL and SQLite")
+    return store
+
+
+@pytest.fixture
+async def old(store: Store) -> AsyncIterator[Any]:
+    """SQLSpec's own store, in the database that ours is in."""
+    driver, name = STORES[store.backend.dialect]
+    config = type(store.config)(
+        connection_config=dict(store.config.connection_config), extension_config={"litestar": {"session_table": OLD}}
+    )
+    old = getattr(import_module(f"sqlspec.adapters.{driver}.litestar"), name)(config)
+    await old.create_table()
+    yield old
+    async with config.provide_session() as session:
+        await session.execute(f"DROP TABLE {OLD}")
+        await session.commit()
+    await config.close_pool()
+
+
+async def take_over(store: Store, table: str = OLD, **options: Any) -> tuple[int, int]:
+    """Import; how many sessions were found, and how many of them added."""
+    last = Imported(0, 0)
+    async for imported in import_sessions(store, table, **options):
+        assert (imported.found, imported.added) >= (last.found, last.added)
+        last = imported
+    return last.found, last.added
+
+
+@asynccontextmanager
+async def serving(app: Litestar) -> AsyncIterator[Litestar]:
+    async with app.lifespan():
+        yield app
+
+
+@pytest.mark.slow
+async def test_who_was_logged_in_stays_logged_in(database: Database, store: Store, old: Any, tmp_path: Path) -> None:
+    before = Litestar(
+        HANDLERS,
+        stores={"sessions": old},
+        middleware=[ServerSideSessionConfig(max_age=5000).middleware],
+        openapi_config=None,
+        logging_config=None,
+    )
+    async with serving(before), Browser(before) as ada:
+        await ada.do("/log-in", name="ada")
+        assert (await ada.get("/")).text == "ada"
+    cli = Processes(tmp_path, plugin_options(database))
+    first = await cli.run("import-sqlspec", "--from-table", OLD, "--json")
+    assert first.document == {"from_table": OLD, "imported": 1, "already_here": 0, "complete": True}
+    assert first.error == ""
+    imported = await rows(store)
+    second = await cli.run("import-sqlspec", "--from-table", OLD)
+    assert second.out == f"imported 0 sessions from table '{OLD}'; 1 were here already\n"
+    assert await rows(store) == imported
+    (entry,) = await store.with_namespace("sessions").list_owned("ada")
+    assert entry.expires_at is not None
+    assert timedelta(seconds=4900) < entry.expires_at - entry.created_at <= timedelta(seconds=5001)
+    after = make_app([plugin_options(database)])
+    async with serving(after), Browser(after, ada.session_id) as returned:
+        assert (await returned.get("/")).text == "ada"
+    async with serving(after), Browser(after, "0" * 64) as stranger:
+        assert (await stranger.get("/")).text == "nobody"
+
+
+@pytest.mark.slow
+async def test_very_many_sessions(store: Store, old: Any) -> None:
+    count = 20_000  # 100,000 take a few seconds
+    async with old.config.provide_session() as session:
+        await session.execute(FILL[store.backend.dialect].format(count=count))
+        await session.commit()
+    assert await take_over(store) == (count, count)
+    assert sum(each.live for each in await store.stats()) == count
+    again = [imported async for imported in import_sessions(store, OLD, batch_size=5000)]
+    assert (len(again), again[-1]) == (5, Imported(count, 0))
+
+
+async def test_what_lives_here_is_newer_and_stays(store: Store, old: Any) -> None:
+    for key in ("here", "expired here", "only there"):
+        await old.set(key, b"old", 1000)
+    await old.set("for ever", b"old")
+    await store.set("here", b"new", 10, owner="ada")
+    await store.set("expired here", b"new", 0.001)
+    await asyncio.sleep(0.01)
+    assert await take_over(store, batch_size=1, owner_of=lambda data: data.decode()) == (4, 3)
+    everything = await store.get_many(["here", "expired here", "only there", "for ever"])
+    assert everything == {"here": b"new", "expired here": b"old", "only there": b"old", "for ever": b"old"}
+    assert await store.expires_in("for ever") == -1
+    for key in ("expired here", "only there"):
+        assert 990 < (await store.expires_in(key) or 0) <= 1000
+    assert len(await store.list_owned("old")) == 3
+    assert len(await store.list_owned("ada")) == 1
+
+
+async def test_expired_sessions_stay_behind(store: Store, old: Any) -> None:
+    await old.set("key", b"old", 1)
+    async with old.config.provide_session() as session:
+        await session.execute(f"UPDATE {OLD} SET expires_at = {PAST[store.backend.dialect]}")
+        await session.commit()
+    assert await take_over(store) == (0, 0)
+    assert await rows(store, "namespace") == []
+
+
+PAST = {"postgresql": "now() - interval '1 second'", "sqlite": "julianday('now', '-1 second')"}
+
+
+async def test_with_delete_nothing_comes_back(store: Store, old: Any) -> None:
+    await old.set("ended", b"old", 1000)
+    await old.set("here", b"old", 1000)
+    await store.set("here", b"new")
+    assert await take_over(store, delete=True) == (2, 1)
+    await store.delete("ended")
+    assert await take_over(store) == (0, 0)
+    assert not await store.exists("ended")
+    assert await store.get("here") == b"new"
+
+
+async def test_what_cannot_be_imported_from_is_refused(store: Store, old: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is the store's own: give the store another one"):
+        await take_over(store, store.settings.table)
+    with pytest.raises(SchemaError, match="there is no table 'nowhere' to import sessions from"):
+        await take_over(store, "nowhere")
+    async with store.config.provide_session() as session:
+        await session.execute("CREATE TABLE other_shape (id INTEGER)")
+        await session.commit()
+    try:
+        with pytest.raises(SchemaError, match="was not made by SQLSpec's session store"):
+            await take_over(store, "other_shape")
+    finally:
+        async with store.config.provide_session() as session:
+            await session.execute("DROP TABLE other_shape")
+            await session.commit()
+    with pytest.raises(ConfigurationError, match="no table name"):
+        await take_over(store, "old; DROP TABLE old")
+
+
+async def test_a_value_that_the_store_refuses_is_not_lost(stores: Any, store: Store, old: Any) -> None:
+    small = stores(max_value_bytes=10)
+    await old.set("a", b"fits", 1000)
+    await old.set("b", b"too long to fit", 1000)
+    with pytest.raises(StoreError, match=re.escape("max_value_bytes is 10")):
+        await take_over(small, batch_size=1)
+    assert await store.get("a") == b"fits"
+    assert await take_over(store) == (2, 1)

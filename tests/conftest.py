@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.backends import BACKENDS, Backend, Database, Store, Stores
+from tests.contract.processes import worker_processes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import ProcessPoolExecutor
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+CHOSEN = frozenset(filter(None, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(",")))
+"""The backends to test, by name; all of them if there is none."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "formats(*names): run only with these data formats")
+    config.addinivalue_line("markers", "needs(*capabilities): run only over backends that have them")
+    config.addinivalue_line("markers", "about(*topics): what a backend may be tested for alone: `driver`, `data`")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test over every backend in every format, but for those that its marks rule out."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    formats = {name for mark in metafunc.definition.iter_markers("formats") for name in mark.args}
+    needs = {name for mark in metafunc.definition.iter_markers("needs") for name in mark.args}
+    topics = {name for mark in metafunc.definition.iter_markers("about") for name in mark.args}
+    cases = [
+        pytest.param(backend, data_format, id=f"{backend.name}-{data_format}")
+        for backend in BACKENDS.values()
+        if (not CHOSEN or backend.name in CHOSEN) and (not backend.topic or backend.topic in topics)
+        for data_format in backend.formats
+        if (not formats or data_format in formats) and needs <= backend.capabilities
+    ]
+    metafunc.parametrize("backend, data_format", cases, scope="session")
+
+
+class Servers:
+    """What backends share among all tests, started when it is first needed."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._running: dict[Callable[[], AbstractContextManager[Any]], Any] = {}
+
+    def of(self, backend: Backend) -> Any:
+        if backend.server not in self._running:
+            self._running[backend.server] = self._stack.enter_context(backend.server())
+        return self._running[backend.server]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(stack)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    with worker_processes() as pool:
+        yield pool
+
+
+@pytest.fixture
+def database(backend: Backend, servers: Servers, tmp_path: Path) -> Database:
+    return backend.database(servers.of(backend), tmp_path)
+
+
+@pytest.fixture
+async def stores(database: Database, data_format: str) -> AsyncIterator[Stores]:
+    made = Stores(database, data_format)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def store(stores: Stores) -> AsyncIterator[Store]:
+    """A store in use, its table created."""
+    async with stores() as store:
+        await store.create_table()
+        yield store

@@ -1,0 +1,149 @@
+"""Namespaces share a table and nothing else; bulk removal reaches children and nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from litestar_sqlstores import ConfigurationError
+from tests.backends import rows
+
+if TYPE_CHECKING:
+    from tests.backends import Store, Stores
+
+RELATED = ["LITESTAR", "LITESTAR_child", "LITESTAR_child_child", "LITESTAR_child2", "LITESTAR_", "LITESTAR__child"]
+UNRELATED = [
+    *(
+        "LITESTARX",
+        "LITESTARchild",
+        "LITESTA",
+        "LITEST_R",
+        "LITESTARX_child",
+        "litestar",
+        "litestar_child",
+        "Litestar_x",
+    ),
+    *(f"LITESTAR{character}child" for character in "!%*-/0@AZ[^`a{~ "),
+    *("%", "_", "OTHER", "_LITESTAR", "X_LITESTAR", "L", "n" * 255),
+]
+
+
+def in_namespace(store: Store, stores: Stores, namespace: str) -> Store:
+    """A store of another application, on the same pool."""
+    return stores.on(store.config, namespace=namespace)
+
+
+async def test_children_are_joined_as_redis_store_joins_them(store: Store) -> None:
+    assert store.namespace == "LITESTAR"
+    child = store.with_namespace("child")
+    assert child.namespace == "LITESTAR_child"
+    assert child.with_namespace("grandchild").namespace == "LITESTAR_child_grandchild"
+    assert type(child) is type(store)
+    assert child.settings is store.settings
+    assert child.config is store.config
+
+
+async def test_every_operation_on_keys_stays_in_its_namespace(store: Store) -> None:
+    spaces = [
+        store,
+        store.with_namespace("a"),
+        store.with_namespace("b"),
+        store.with_namespace("a").with_namespace("a"),
+    ]
+    for number, space in enumerate(spaces):
+        await space.set("key", str(number), expires_in=100 + 10 * number)
+    acting, *others = spaces
+    await acting.set_many({"key": b'"new"', "own": b'"new"'})
+    await acting.renew("key", 500)
+    await acting.get("key", renew_for=500)
+    for number, space in enumerate(others, 1):
+        assert await space.get("key") == str(number).encode()
+        assert 95 + 10 * number < (await space.expires_in("key") or 0) <= 100 + 10 * number
+        assert not await space.exists("own")
+        assert await space.get_many(["key", "own"]) == {"key": str(number).encode()}
+    await acting.delete_many(["key", "own"])
+    await acting.delete("key")
+    assert not await acting.exists("key")
+    assert [await space.exists("key") for space in others] == [True] * 3
+
+
+async def test_namespace_and_key_are_not_run_together(store: Store) -> None:
+    child = store.with_namespace("child")
+    pairs = [
+        (store, "child_key"),
+        (store, "_child_key"),
+        (store, "childkey"),
+        (child, "key"),
+        (child, "_key"),
+        (child, ""),
+    ]
+    for number, (space, key) in enumerate(pairs):
+        await space.set(key, str(number))
+    assert [await space.get(key) for space, key in pairs] == [str(number).encode() for number in range(len(pairs))]
+    assert len(await rows(store)) == len(pairs)
+
+
+async def test_stores_of_one_namespace_share_what_is_in_it(store: Store, stores: Stores) -> None:
+    await store.with_namespace("child").set("key", b"1")
+    assert await in_namespace(store, stores, "LITESTAR_child").get("key") == b"1"
+    assert await stores().with_namespace("child").get("key") == b"1"
+    assert await store.with_namespace("child").get("key") == b"1"
+
+
+async def test_delete_all_reaches_children_and_nobody_else(store: Store, stores: Stores) -> None:
+    spaces = {namespace: in_namespace(store, stores, namespace) for namespace in (*RELATED, *UNRELATED)}
+    for space in spaces.values():
+        async with space:  # gives its connection back
+            await space.set("key", b"1")
+            await space.set("expired", b"1", expires_in=0.001)
+    await store.delete_all()
+    assert {row["namespace"] for row in await rows(store)} == set(UNRELATED)
+    for namespace, space in spaces.items():
+        async with space:
+            assert await space.get("key") == (b"1" if namespace in UNRELATED else None), namespace
+
+
+async def test_delete_all_of_a_child_leaves_its_parent_and_siblings(store: Store) -> None:
+    child, sibling = store.with_namespace("cache"), store.with_namespace("cache2")
+    for space in (store, child, child.with_namespace("x"), sibling):
+        await space.set_many({"a": b"1", "b": b"1"}, expires_in=100)
+    await child.delete_all()
+    assert await child.get_many("ab") == await child.with_namespace("x").get_many("ab") == {}
+    assert await store.get_many("ab") == await sibling.get_many("ab") == {"a": b"1", "b": b"1"}
+
+
+async def test_delete_all_removes_more_than_a_batch(
+    store: Store, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("litestar_sqlstores.store.calls.DELETE_BATCH", 50)
+    other = in_namespace(store, stores, "OTHER")
+    child = store.with_namespace("child")
+    await store.set_many({str(number): b"1" for number in range(75)}, expires_in=100)
+    await child.set_many({str(number): b"1" for number in range(50)})
+    await other.set_many({str(number): b"1" for number in range(50)})
+    await store.delete_all()
+    assert {row["namespace"] for row in await rows(store, "namespace")} == {"OTHER"}
+    assert len(await other.get_many(map(str, range(50)))) == 50
+    await store.delete_all()
+    assert await store.get_many(map(str, range(100))) == {}
+    await store.set("1", b"2")
+    assert await store.get("1") == b"2"
+
+
+async def test_delete_all_ends_at_batch_boundaries(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litestar_sqlstores.store.calls.DELETE_BATCH", 50)
+    for size in (49, 50, 51):
+        await store.set_many({str(number): b"1" for number in range(size)})
+        await store.delete_all()
+        assert await rows(store, "namespace") == []
+
+
+async def test_what_is_no_namespace_is_refused(store: Store, stores: Stores) -> None:
+    for name in ("", "é", "a\0b", "a\n", "x" * 256, "\ud800", None, 1, b"a"):
+        with pytest.raises(ConfigurationError, match="namespace"):
+            store.with_namespace(name)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="namespace"):
+            stores(namespace=name)
+    with pytest.raises(ConfigurationError, match="255"):
+        store.with_namespace("x" * 250)

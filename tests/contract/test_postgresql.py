@@ -1,0 +1,239 @@
+"""What of the contract can only be shown with PostgreSQL's own means."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from sqlspec.adapters.asyncpg import AsyncpgConfig
+
+from litestar_sqlstores import DatabaseError
+from tests.backends import BACKENDS, Backend, Database, Stores, quoted_table, rows
+from tests.contract.helpers import ALL, about
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.backends import Store
+    from tests.conftest import Servers
+
+ROLE = "litestar_sqlstores_limited"
+
+
+@pytest.fixture(params=BACKENDS["postgresql"].formats)
+def data_format(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database(servers: Servers) -> Database:
+    backend: Backend = BACKENDS["postgresql"]
+    return backend.database(servers.of(backend), None)  # type: ignore[arg-type]
+
+
+def _config(dsn: str, pool_size: int, **settings: Any) -> AsyncpgConfig:
+    return AsyncpgConfig(connection_config={"dsn": dsn, "min_size": 1, "max_size": pool_size, **settings})
+
+
+@pytest.fixture
+async def administrator(database: Database) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database.url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def limited(database: Database, data_format: str, administrator: Any) -> AsyncIterator[Stores]:
+    """Makes stores whose user may read and write rows and do nothing else."""
+
+    config = partial(_config, database.url, server_settings={"role": ROLE})
+    await administrator.execute(f"DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE}")
+    made = Stores(Database(config, database.url, database.table), data_format)
+    yield made
+    await made.close()
+    await administrator.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+async def test_a_user_without_the_right_to_create_can_use_a_table_that_is_there(
+    store: Store, limited: Stores, administrator: Any
+) -> None:
+    await administrator.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {quoted_table(store)} TO {ROLE}")
+    user = limited()
+    await asyncio.gather(*(user.create_table() for _ in range(8)))
+    for operation in ALL.values():
+        await operation(user, "key")
+    await user.set("key", b"1", expires_in=100)
+    assert await user.get("key", renew_for=200) == b"1"
+    assert await user.expires_in("key") == about(200)
+
+
+async def test_a_user_without_the_right_to_create_is_told_so(limited: Stores, administrator: Any) -> None:
+    await administrator.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    user = limited()
+    with pytest.raises(DatabaseError) as error:
+        await user.create_table()
+    assert isinstance(error.value.__cause__, asyncpg.InsufficientPrivilegeError)
+
+
+async def test_a_user_without_rights_on_the_table_is_told_so(store: Store, limited: Stores) -> None:
+    user = limited()
+    for operation in ALL.values():
+        with pytest.raises(DatabaseError) as error:
+            await operation(user, "key")
+        assert isinstance(error.value.__cause__, asyncpg.InsufficientPrivilegeError)
+
+
+@asynccontextmanager
+async def replaced_meanwhile(administrator: Any, store: Store, assignments: str) -> AsyncIterator[None]:
+    """Change the only row in a transaction that ends only when somebody waits for it."""
+    async with administrator.transaction():
+        await administrator.execute(f"UPDATE {quoted_table(store)} SET {assignments}")
+        yield
+        await until(lambda: administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+
+@pytest.mark.parametrize(
+    "assignments, remaining",
+    [
+        ("expires_at = NULL", -1),
+        ("expires_at = now() + interval '10 seconds'", about(10)),
+        ("expires_at = now() - interval '1 second'", None),
+    ],
+    ids=["permanent", "sooner", "expired"],
+)
+@pytest.mark.parametrize("operation", ["get", "renew"])
+async def test_a_renewal_that_waited_for_another_write_leaves_what_that_wrote(
+    store: Store, administrator: Any, assignments: str, remaining: Any, operation: str
+) -> None:
+    await store.set("key", b"1", expires_in=100)
+    call = partial(store.get if operation == "get" else store.renew, "key", 1000)
+    async with replaced_meanwhile(administrator, store, assignments):
+        renewal = asyncio.ensure_future(call())
+    assert await renewal in {b"1", True}  # so it was when the call began
+    assert await store.expires_in("key") == remaining
+
+
+async def test_a_renewal_that_waited_for_a_removal_brings_nothing_back(store: Store, administrator: Any) -> None:
+    await store.set("key", b"1", expires_in=100)
+    async with administrator.transaction():
+        await administrator.execute(f"DELETE FROM {quoted_table(store)}")
+        renewal = asyncio.ensure_future(store.get("key", renew_for=1000))
+        await until(lambda: administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    assert await renewal == b"1"
+    assert await rows(store) == []
+
+
+async def test_cleaning_up_passes_over_what_others_hold(store: Store, administrator: Any) -> None:
+    await store.set_many({f"{number}": b"1" for number in range(20)}, expires_in=0.001)
+    await asyncio.sleep(0.01)
+    table = quoted_table(store)
+    async with administrator.transaction():
+        await administrator.execute(f"SELECT FROM {table} ORDER BY key_digest LIMIT 5 FOR UPDATE")
+        async with asyncio.timeout(5):
+            assert await store.delete_expired(batch_size=4) == 15
+    assert await store.delete_expired() == 5
+
+
+@pytest.fixture
+async def own_database(database: Database, administrator: Any) -> AsyncIterator[Database]:
+    """A database that no other test has used: what PostgreSQL counts, it counts for a database, and some time later."""
+    name = f"own_{database.table}"
+    await administrator.execute(f"CREATE DATABASE {name}")
+    url = urlsplit(database.url)._replace(path=f"/{name}").geturl()
+    yield Database(partial(_config, url), url, database.table)
+    await administrator.execute(f"DROP DATABASE {name}")
+
+
+async def test_batches_of_many_stores_never_deadlock(
+    own_database: Database, data_format: str, administrator: Any
+) -> None:
+    """Rows are locked in the order of their keys, whatever the callers ask for."""
+    stores = Stores(own_database, data_format)
+    spaces = [stores(), *(stores(renew_tolerance=0) for _ in range(3))]
+    await spaces[0].create_table()
+    keys = [f"key {number}" for number in range(100)]
+    for step in range(10):
+        await asyncio.gather(
+            *(space.set_many(dict.fromkeys(keys, str(step)), expires_in=100) for space in spaces),
+            *(space.renew_many(reversed(keys), 200 + step) for space in spaces),
+            *(space.get_many(keys[::-1], renew_for=300 + step) for space in spaces),
+            *(space.delete_many(keys[step::3]) for space in spaces),
+            *(space.set_many(dict.fromkeys(reversed(keys), str(step)), keep_ttl=True) for space in spaces),
+            spaces[step % 4].delete_all(),
+        )
+    await stores.close()  # connections report what they counted when they end
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = $1"
+    assert await administrator.fetchval(query, urlsplit(own_database.url).path[1:]) == 0
+
+
+@asynccontextmanager
+async def on(database: Database, **settings: Any) -> AsyncIterator[Stores]:
+    """Makes stores whose connections have settings of their own."""
+
+    made = Stores(Database(partial(_config, database.url, **settings), database.url, database.table), "bytes")
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"statement_cache_size": 0}, id="no prepared statements, as with PgBouncer"),
+        pytest.param({"server_settings": {"timezone": "Asia/Kathmandu"}}, id="another time zone"),
+        pytest.param({"server_settings": {"default_transaction_isolation": "serializable"}}, id="serializable"),
+        pytest.param({"server_settings": {"default_transaction_isolation": "repeatable read"}}, id="repeatable read"),
+        pytest.param({"server_settings": {"plan_cache_mode": "force_generic_plan"}}, id="generic plans"),
+        pytest.param({"server_settings": {"enable_nestloop": "off", "enable_indexscan": "off"}}, id="other plans"),
+        pytest.param({"server_settings": {"standard_conforming_strings": "off"}}, id="old strings"),
+        pytest.param({"server_settings": {"DateStyle": "German", "IntervalStyle": "iso_8601"}}, id="other formats"),
+    ],
+)
+async def test_the_settings_of_the_connection_do_not_matter(database: Database, settings: Any) -> None:
+    async with on(database, **settings) as stores:
+        one, other = stores(renew_tolerance=0), stores(renew_tolerance=0)
+        await asyncio.gather(one.create_table(), other.create_table())
+
+        async def caller(number: int) -> None:
+            mine, key = (one, other)[number % 2], f"{number // 4}"
+            for step in range(5):
+                await mine.set(key, f"{number}", expires_in=1000)
+                assert int(await mine.get(key, renew_for=2000 + step) or -1) // 4 == number // 4
+                # Three others set and renew the same key meanwhile, on a machine that may be busy.
+                assert await mine.expires_in(key) in [about(1000, within=60), about(2004, within=60)]
+                await mine.increment("together")
+
+        await asyncio.gather(*map(caller, range(64)))
+        assert await one.get("together") == b"320"
+        await one.set_many({"a": b"1", "b": b"1"}, expires_in=0.001)
+        await asyncio.sleep(0.01)
+        assert await other.delete_expired() == 2
+        await other.delete_all()
+        assert await rows(one) == []
+
+
+async def test_the_application_may_change_the_table_meanwhile(store: Store, administrator: Any) -> None:
+    await store.set("key", b"1", expires_in=100)
+    await administrator.execute(f"ALTER TABLE {quoted_table(store)} ADD COLUMN note text DEFAULT 'none'")
+    for operation in ALL.values():
+        await operation(store, "key")
+
+
+@pytest.fixture(autouse=True)
+def rights_are_given_back(servers: Servers) -> Iterator[None]:
+    yield
+    asyncio.run(_grant(servers.of(BACKENDS["postgresql"])))
+
+
+async def _grant(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    await connection.close()

@@ -1,0 +1,315 @@
+"""A database that does what a test tells it to, for the coalescer to work on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from litestar_sqlstores import errors
+from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Operation, Together
+
+ERRORS: dict[Failure, type[errors.StoreError]] = {
+    Failure.CONFLICT: errors.ConflictError,
+    Failure.BUSY: errors.ConflictError,
+    Failure.DISCONNECTED: errors.UnavailableError,
+    Failure.NOT_SENT: errors.UnavailableError,
+    Failure.MISSING_TABLE: errors.MissingTableError,
+    Failure.MISSING_SCHEMA: errors.SchemaError,
+    Failure.WRONG_SCHEMA: errors.SchemaError,
+    Failure.BAD_VALUE: errors.InvalidValueError,
+    Failure.OTHER: errors.DatabaseError,
+}
+
+
+class DriverError(Exception):
+    """What a driver raises."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.name)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What ``add`` adds."""
+
+    amount: int
+
+    def __add__(self, later: Amount) -> Amount:
+        return Amount(self.amount + later.amount)
+
+
+class Connection:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.discarded = False
+
+
+class Statement:
+    """A statement that has reached the database."""
+
+    def __init__(
+        self, database: FakeDatabase, operation: str, connection: Connection, arguments: dict[bytes, Any]
+    ) -> None:
+        self.database = database
+        self.operation = operation
+        self.connection = connection
+        self.arguments = arguments
+        self.answers: dict[bytes, Any] | None = None
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def writes(self) -> bool:
+        return self.operation not in {"get", "length"}
+
+    @property
+    def keys(self) -> list[bytes]:
+        return list(self.arguments)
+
+    def take_effect(self) -> dict[bytes, Any]:
+        """Read and write, once."""
+        values = self.database.values
+        if self.answers is None:
+            self.answers = {}
+            if self.writes:
+                self.database.effects += self.arguments.items()
+            for key, argument in self.arguments.items():
+                if self.operation in {"get", "exchange"} and key in values:
+                    self.answers[key] = values[key]
+                if self.operation == "length" and key in values:
+                    self.answers[key] = len(values[key])
+                if self.operation in {"set", "exchange"}:
+                    values[key] = argument
+                if self.operation == "add":
+                    values[key] = self.answers[key] = values.get(key, 0) + argument.amount
+                if self.operation == "delete":
+                    values.pop(key, None)
+        return self.answers
+
+    def finish(self) -> None:
+        """End a held statement."""
+        if not self._end.done():
+            self._end.set_result(None)
+
+    def fail(self, failure: Failure) -> None:
+        """End a held statement with an error, without any effect."""
+        self._end.set_exception(DriverError(failure))
+
+    async def wait_for_end(self) -> None:
+        await self._end
+
+
+class FakeDatabase:
+    """A value a key, reached through connections.
+
+    It has the operations ``get`` and ``length``, ``set`` and ``delete``, ``add`` (to a number, and answer with the sum)
+    and ``exchange`` (a value, and answer with the one before).
+
+    Attributes:
+        values: What it holds.
+        effects: What has been written, key and argument, in order.
+        statements: Every statement so far, in the order they arrived.
+        on_statement: Awaited before a statement takes effect; may wait and raise.
+        on_connect: Awaited before a connection is made; may wait and raise.
+        on_release: Awaited when a connection is given back.
+        on_discard: Awaited when a connection is discarded.
+        attempts: How many connections were asked for.
+        connections: Every connection made.
+        connected: Those that are in use now.
+        most: The most connections in use, statements running and writes running at a time.
+        violations: What the coalescer did that no database should have to bear.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, Any] = {}
+        self.effects: list[tuple[bytes, Any]] = []
+        self.statements: list[Statement] = []
+        self.running: list[Statement] = []
+        self.on_statement: Callable[[Statement], Awaitable[None]] = _nothing
+        self.on_connect: Callable[[], Awaitable[None]] = _nothing
+        self.on_release: Callable[[Connection], Awaitable[None]] = _nothing
+        self.on_discard: Callable[[Connection], Awaitable[None]] = _nothing
+        self.attempts = 0
+        self.connections: list[Connection] = []
+        self.connected: set[Connection] = set()
+        self.most: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self._held: asyncio.Queue[Statement] = asyncio.Queue()
+        self.get = self._operation("get", writes=False)
+        self.length = self._operation("length", writes=False)
+        self.set = self._operation("set")
+        self.delete = self._operation("delete")
+        self.add = self._operation("add", together=Together.SUM, repeatable=False)
+        self.exchange = self._operation("exchange", together=Together.APART, repeatable=False)
+        self.connector: Connector[Connection] = Connector(self._connect, self._discard, classify, describe)
+
+    def coalescer(self, **options: Any) -> Coalescer[Connection]:
+        return Coalescer(self.connector, **options)
+
+    # -- what tests do
+
+    def hold(self) -> None:
+        """From now on each statement waits until the test ends it."""
+
+        async def wait(statement: Statement) -> None:
+            self._held.put_nowait(statement)
+            await statement.wait_for_end()
+
+        self.on_statement = wait
+
+    def let_go(self) -> None:
+        """End all that are held; from now on statements run at once again."""
+        self.on_statement = _nothing
+        self._held = asyncio.Queue()
+        for statement in self.running:
+            statement.finish()
+
+    async def next_statement(self) -> Statement:
+        """The next statement that is held."""
+        return await asyncio.wait_for(self._held.get(), 5)
+
+    def fail_once(self, *failures: Failure) -> None:
+        """The next statements fail, each in one of these ways; those after them succeed."""
+        remaining = list(failures)
+
+        async def fail(statement: Statement) -> None:
+            if remaining:
+                raise DriverError(remaining.pop(0))
+
+        self.on_statement = fail
+
+    def always_fail(self, failure: Failure) -> None:
+        async def fail(statement: Statement) -> None:
+            raise DriverError(failure)
+
+        self.on_statement = fail
+
+    def refuse_keys(self, *bad: bytes, failure: Failure = Failure.BAD_VALUE) -> None:
+        """Statements fail that hold one of these keys."""
+
+        async def check(statement: Statement) -> None:
+            if not statement.arguments.keys().isdisjoint(bad):
+                raise DriverError(failure)
+
+        self.on_statement = check
+
+    def refuse_connections(self) -> None:
+        async def refuse() -> None:
+            raise DriverError(Failure.DISCONNECTED)
+
+        self.on_connect = refuse
+
+    def accept_connections(self) -> None:
+        self.on_connect = _nothing
+
+    def batches(self) -> list[list[bytes]]:
+        """The keys of every statement so far."""
+        return [statement.keys for statement in self.statements]
+
+    # -- what the coalescer does
+
+    def _operation(
+        self, name: str, *, writes: bool = True, together: Together = Together.LAST, repeatable: bool = True
+    ) -> Operation[Connection]:
+        async def run(connection: Connection, arguments: dict[bytes, Any]) -> Mapping[bytes, Any]:
+            self._demand(connection in self.connected, "a statement on a connection that was given back")
+            self._demand(not connection.discarded, "a statement on a connection that was discarded")
+            self._demand(
+                all(other.connection is not connection for other in self.running), "two statements on a connection"
+            )
+            self._demand(bool(arguments), "a statement about nothing")
+            statement = Statement(self, name, connection, arguments)
+            if writes:
+                self._demand(list(arguments) == sorted(arguments), "keys of a write that are not sorted")
+                locked = {key for other in self.running if other.writes for key in other.keys}
+                self._demand(locked.isdisjoint(arguments), "two statements that write the same key")
+            self.statements.append(statement)
+            self.running.append(statement)
+            self._count("statements", len(self.running))
+            self._count("writes", sum(other.writes for other in self.running))
+            try:
+                await self.on_statement(statement)
+                return statement.take_effect()
+            finally:
+                self.running.remove(statement)
+
+        return Operation(name, run, writes, together, repeatable)
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[Connection]:
+        self.attempts += 1
+        await self.on_connect()
+        connection = Connection(len(self.connections))
+        self.connections.append(connection)
+        self.connected.add(connection)
+        self._count("connections", len(self.connected))
+        try:
+            yield connection
+        finally:
+            try:
+                await self.on_release(connection)
+            finally:
+                self.connected.remove(connection)
+
+    async def _discard(self, connection: Connection) -> None:
+        self._demand(connection in self.connected, "a connection discarded after it was given back")
+        connection.discarded = True
+        await self.on_discard(connection)
+
+    def _demand(self, kept: bool, otherwise: str) -> None:
+        # Not by an exception alone: the coalescer would take that for a driver's error.
+        if not kept:
+            self.violations.append(otherwise)
+            raise AssertionError(otherwise)
+
+    def _count(self, name: str, now: int) -> None:
+        self.most[name] = max(self.most[name], now)
+
+
+def classify(error: Exception) -> Failure:
+    return error.failure if isinstance(error, DriverError) else Failure.OTHER
+
+
+def describe(error: Exception) -> errors.StoreError:
+    described = ERRORS[classify(error)]("described")
+    described.__cause__ = error
+    return described
+
+
+async def _nothing(*_: object) -> None:
+    """As if nobody had asked."""
+
+
+def footprint(coalescer: Coalescer[Connection]) -> dict[str, int]:
+    """How much a coalescer remembers: its numbers, and the sizes of what it collects."""
+
+    def size(value: Any) -> int:
+        if isinstance(value, Mapping):
+            return sum(size(item) if isinstance(item, Collection) else 1 for item in value.values())
+        return len(value) if isinstance(value, Collection) else int(value)
+
+    return {
+        name: size(value)
+        for name, value in vars(coalescer).items()
+        if isinstance(value, (int, Collection)) and name != "_closed"
+    }
+
+
+async def assert_at_rest(coalescer: Coalescer[Connection], database: FakeDatabase) -> None:
+    """Close the coalescer, and check that nothing is left of what it did."""
+    await coalescer.close()
+    assert not database.violations
+    assert not database.connected
+    assert not database.running
+    fresh = Coalescer(
+        coalescer._connector,
+        max_lanes=coalescer._max_lanes,
+        max_writers=coalescer._max_writers,
+        max_pending=coalescer._max_pending,
+        timeout=coalescer._timeout,
+    )
+    assert footprint(coalescer) == footprint(fresh)

@@ -1,0 +1,197 @@
+"""SQLRateLimitConfig: a drop-in for Litestar's config whose limit is exact."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litestar import get
+from litestar.middleware.rate_limit import RateLimitConfig
+
+from litestar_sqlstores import SQLRateLimitConfig, SQLSessionConfig
+from tests.contract.helpers import about
+from tests.wiring.helpers import AnyRequest, new_plugin, serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from httpx import Response
+
+    from litestar_sqlstores import SQLStoresPlugin
+    from tests.backends import Database
+    from tests.wiring.helpers import Site
+
+pytestmark = [pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+
+
+@get("/")
+async def limited() -> None:
+    return
+
+
+@get("/unlimited", unlimited=True)
+async def unlimited() -> None:
+    return
+
+
+@get("/excluded/page")
+async def excluded() -> None:
+    return
+
+
+def client_header(request: AnyRequest) -> str:
+    return request.headers.get("x-client", "unknown")
+
+
+@asynccontextmanager
+async def serve_limited(plugin: SQLStoresPlugin, *configs: RateLimitConfig) -> AsyncIterator[Site]:
+    handlers = [limited, unlimited, excluded]
+    async with serve(plugin, handlers, middleware=[config.middleware for config in configs]) as site:
+        yield site
+        assert site.errors == []
+
+
+async def visit(site: Site, client: str = "ada", path: str = "/") -> Response:
+    return await site.browser().get(path, headers={"x-client": client})
+
+
+def limits(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if "limit" in name}
+
+
+@pytest.mark.formats("json")
+async def test_so_many_get_through(plugin: SQLStoresPlugin) -> None:
+    async with serve_limited(plugin, SQLRateLimitConfig(("minute", 3), identifier_for_request=client_header)) as site:
+        assert [(await visit(site)).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert (await visit(site, "grace")).status_code == 200
+
+
+async def test_the_limit_is_exact_for_concurrent_calls_of_all_workers(database: Database, data_format: str) -> None:
+    async with (
+        serve_limited(new_plugin(database, data_format), SQLRateLimitConfig(("day", 50))) as one,
+        serve_limited(new_plugin(database, data_format), SQLRateLimitConfig(("day", 50))) as other,
+    ):
+        responses = await asyncio.gather(*(visit(site) for site in [one, other] * 40))
+        assert sorted(response.status_code for response in responses) == [200] * 50 + [429] * 30
+
+
+async def test_the_headers_are_litestars(database: Database, data_format: str) -> None:
+    """The same as of its own config, for calls that get through and for those that do not."""
+
+    async def three_calls(config: RateLimitConfig) -> list[Response]:
+        async with serve_limited(new_plugin(database, data_format), config) as site:
+            return [await visit(site) for _ in range(3)]
+
+    ours = await three_calls(SQLRateLimitConfig(("hour", 2)))
+    for response, other in zip(ours, await three_calls(RateLimitConfig(("hour", 2))), strict=True):
+        assert response.status_code == other.status_code
+        assert response.content == other.content
+        found, expected = limits(response), limits(other)
+        assert int(found.pop("ratelimit-reset")) == pytest.approx(int(expected.pop("ratelimit-reset")), abs=5)
+        assert found == expected
+    assert [response.headers["ratelimit-remaining"] for response in ours] == ["1", "0", "0"]
+    assert ours[2].status_code == 429
+
+
+async def test_headers_can_be_renamed_and_left_out(database: Database, data_format: str) -> None:
+    names: Any = {
+        f"rate_limit_{name}_header_key": f"X-Limit-{name}" for name in ("policy", "remaining", "reset", "limit")
+    }
+    async with serve_limited(new_plugin(database, data_format), SQLRateLimitConfig(("day", 1), **names)) as site:
+        for response in (await visit(site), await visit(site)):
+            assert {name for name in response.headers if "limit" in name} == {name.lower() for name in names.values()}
+    config = SQLRateLimitConfig(("day", 1), set_rate_limit_headers=False)
+    async with serve_limited(new_plugin(database, data_format), config) as site:
+        response = await visit(site)
+        assert response.status_code == 429
+        assert not limits(response)
+
+
+async def test_what_is_not_limited(plugin: SQLStoresPlugin, calls: list[str]) -> None:
+    config = SQLRateLimitConfig(
+        ("day", 1),
+        exclude=["^/excluded"],
+        exclude_opt_key="unlimited",
+        check_throttle_handler=lambda request: request.headers.get("x-client") != "admin",
+    )
+    async with serve_limited(plugin, config) as site:
+        calls.clear()
+        for client, path in (("ada", "/unlimited"), ("ada", "/excluded/page"), ("admin", "/")):
+            for _ in range(3):
+                response = await visit(site, client, path)
+                assert response.status_code == 200
+                assert not limits(response)
+        assert calls == []
+        assert [(await visit(site)).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_whether_to_count_can_be_found_out_asynchronously(plugin: SQLStoresPlugin) -> None:
+    async def check(request: AnyRequest) -> bool:
+        await asyncio.sleep(0)
+        return request.headers["x-client"] == "ada"
+
+    async with serve_limited(plugin, SQLRateLimitConfig(("day", 1), check_throttle_handler=check)) as site:
+        assert [(await visit(site, client)).status_code for client in ("ada", "grace", "grace", "ada")] == [
+            *(200, 200, 200, 429)
+        ]
+
+
+async def test_limits_that_differ_count_for_themselves(plugin: SQLStoresPlugin) -> None:
+    a_minute, a_day = SQLRateLimitConfig(("minute", 1)), SQLRateLimitConfig(("day", 3))
+    async with serve_limited(plugin, a_day, a_minute) as site:
+        store = site.store("rate_limit")
+        statuses = []
+        for _ in range(3):
+            statuses += [(await visit(site)).status_code for _ in range(2)]
+            await store.delete("SQLRateLimitMiddleware::127.0.0.1::1/minute")
+        assert statuses == [200, 429, 200, 429, 429, 429]
+        assert await store.expires_in("SQLRateLimitMiddleware::127.0.0.1::3/day") == about(24 * 60 * 60, within=60)
+
+
+async def test_a_window_begins_with_the_first_call(plugin: SQLStoresPlugin) -> None:
+    async with serve_limited(plugin, SQLRateLimitConfig(("minute", 2))) as site:
+        key, store = "SQLRateLimitMiddleware::127.0.0.1::2/minute", site.store("rate_limit")
+        await visit(site)
+        assert await store.expires_in(key) == about(60, within=25)
+        await store.renew(key, 30)
+        for status in (200, 429, 429):
+            response = await visit(site)
+            assert response.status_code == status
+            assert int(response.headers["ratelimit-reset"]) - 1 == about(30, within=25)
+            assert await store.expires_in(key) == about(30, within=25)
+
+
+async def test_a_window_ends_in_time(plugin: SQLStoresPlugin) -> None:
+    async with serve_limited(plugin, SQLRateLimitConfig(("second", 1))) as site:
+        refused = await visit(site)
+        while refused.status_code != 429:  # a second may end between two calls
+            refused = await visit(site)
+        # Who waits as long as the header says gets through.
+        await asyncio.sleep(int(refused.headers["ratelimit-reset"]))
+        assert (await visit(site)).status_code == 200
+
+
+async def test_a_number_in_the_way_is_an_error(plugin: SQLStoresPlugin) -> None:
+    async with serve(plugin, [limited], middleware=[SQLRateLimitConfig(("day", 1)).middleware]) as site:
+        await site.store("rate_limit").set("SQLRateLimitMiddleware::127.0.0.1::1/day", b"[]")
+        assert (await visit(site)).status_code == 500
+        assert len(site.errors) == 1
+
+
+async def test_beside_sessions(plugin: SQLStoresPlugin) -> None:
+    """A call that is refused stores no session, and one that gets through keeps its own."""
+
+    @get("/count")
+    async def count(request: AnyRequest) -> int:
+        request.session["count"] = request.session.get("count", 0) + 1
+        return int(request.session["count"])
+
+    limit = SQLRateLimitConfig(("day", 2))
+    async with serve(plugin, [count], SQLSessionConfig(), middleware=[limit.middleware]) as site:
+        ada = site.browser()
+        assert [await ada.read("/count") for _ in range(2)] == [1, 2]
+        assert (await ada.get("/count")).status_code == 429
+        assert (await site.browser().get("/count")).status_code == 429
+        assert len(await site.rows()) == 2
