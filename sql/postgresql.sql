@@ -126,9 +126,12 @@ SET data = /* slot: data_in */,
   expires_at = now() + n.ttl * interval '1 millisecond',
   owner = n.owner,
   updated_at = now()
-FROM unnest(
-  (SELECT $1::bytea[]), (SELECT $2::bytea[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bytea[])
-) AS n (key_digest, data, ttl, owner, expected)
+FROM (
+  SELECT * FROM unnest(
+    (SELECT $1::bytea[]), (SELECT $2::bytea[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bytea[])
+  ) AS u (key_digest, data, ttl, owner, expected)
+  /* include: no-limit */
+) AS n
 WHERE s.key_digest = n.key_digest
   AND (s.expires_at IS NULL OR s.expires_at > now())
   AND (n.expected IS NULL OR s.data = /* slot: data_expected */)
@@ -152,9 +155,15 @@ ON CONFLICT (key_digest) DO UPDATE SET
 RETURNING s.key_digest, /* slot: number_out */
 
 -- name: delete
--- Remove keys.
+-- Remove keys. By itself, DELETE would lock rows in the order of their pages.
 -- $1 bytea[]: key digests
-DELETE FROM /* slot: table */ WHERE key_digest = ANY((SELECT $1::bytea[])::bytea[])
+DELETE FROM /* slot: table */
+WHERE key_digest IN (
+  SELECT key_digest FROM /* slot: table */
+  WHERE key_digest = ANY((SELECT $1::bytea[])::bytea[])
+  ORDER BY key_digest
+  FOR UPDATE
+)
 
 -- name: delete-namespace
 -- Remove entries of a namespace and its children, which have its name and an underscore in front. The locks make a batch
@@ -388,12 +397,19 @@ alive AS MATERIALIZED (
 
 -- fragment: renew-alive
 UPDATE /* slot: table */ AS s
-SET expires_at = now() + a.ttl * interval '1 millisecond', updated_at = now()
-FROM alive AS a
-WHERE s.key_digest = a.key_digest
-  AND s.expires_at = a.expires_at
-  AND a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
-                           AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
+SET expires_at = now() + d.ttl * interval '1 millisecond', updated_at = now()
+FROM (
+  SELECT * FROM alive AS a
+  WHERE a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
+                             AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
+  /* include: no-limit */
+) AS d
+WHERE s.key_digest = d.key_digest AND s.expires_at = d.expires_at
+
+-- fragment: no-limit
+-- The planner does not know that there is none, and expects few rows. So it looks up each one, and rows are locked in the
+-- order of the keys; all but the smallest tables are not joined as a whole, in the order of their pages.
+LIMIT (SELECT NULL::bigint)
 
 -- fragment: replaced
 updated_at = now(),
