@@ -191,16 +191,17 @@ WHERE key_digest IN (
 )
 
 -- name: delete-expired
--- Remove expired rows, passing over those that others hold.
+-- Remove expired rows, passing over those that others hold. Where a row lies is quicker to come back to than its key; it is
+-- locked, and stays there.
 -- $1 bigint: how many at most
 DELETE FROM /* slot: table */
-WHERE key_digest IN (
-  SELECT key_digest FROM /* slot: table */
+WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM /* slot: table */
   WHERE expiry_bucket <= (date_part('epoch', now()) / 3600)::integer AND expires_at <= now()
   ORDER BY expiry_bucket
   LIMIT $1
   FOR UPDATE SKIP LOCKED
-)
+))
 
 -- name: owned
 -- Entries of an owner that are alive, the ones last written first; times as milliseconds since 1970.
