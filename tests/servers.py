@@ -429,15 +429,19 @@ class MariaDBServer(PrivateServer, _MySQL):
                 str(self._installer),
                 *("--no-defaults", "--skip-test-db", "--skip-name-resolve"),
                 "--auth-root-authentication-method=normal",
-                f"--datadir={directory / 'data'}",
+                *self._places(directory),
             ]
         )
+
+    def _places(self, directory: Path) -> tuple[str, str]:
+        # As it starts, MariaDB removes the temporary tables in its tmpdir: another server's, if that is /tmp.
+        return f"--datadir={directory / 'data'}", f"--tmpdir={directory}"
 
     def _command(self, directory: Path) -> list[str]:
         return [
             str(self._server),
             "--no-defaults",
-            f"--datadir={directory / 'data'}",
+            *self._places(directory),
             *(f"--{name}={directory / name}" for name in ("socket", "pid-file")),
             *(f"--port={self.port}", f"--bind-address={HOST}", "--skip-name-resolve"),
             *(f"--{name}={value}" for name, value in self._settings.items()),
