@@ -38,6 +38,9 @@ class SQLSessionBackend(ServerSideSessionBackend):
     def __init__(self, config: SQLSessionConfig) -> None:
         super().__init__(config)
         self._issued = re.compile(rf"[0-9a-f]{{{2 * config.session_id_bytes}}}").fullmatch
+        # What all cookies share is put together once: it takes Litestar as long as the rest of the session does.
+        self._cookie_attributes = self._cookie("id", config.max_age).removeprefix(f"{config.key}=id")
+        self._no_cookie = self._cookie("", 0)
 
     def store_of(self, connection: Connection) -> BaseSQLSpecStore[Any]:
         """The store that holds the session of a connection."""
@@ -52,16 +55,14 @@ class SQLSessionBackend(ServerSideSessionBackend):
 
     async def load_from_connection(self, connection: Connection) -> dict[str, Any]:
         """The data of the session whose id the cookie holds, which is renewed if that is due; else an empty session."""
-        state = SessionState(self, self.generate_session_id())
-        start_state(connection, state)
         session_id = connection.cookies.get(self.config.key, "")
         if self._issued(session_id):
             renew_for = self.config.max_age if self.config.renew_on_access else None
             data = await self.store_of(connection).get(session_id, renew_for)
             if data is not None:
-                state.session_id = state.stored_id = session_id
-                state.stored = data
+                start_state(connection, SessionState(self, session_id, stored_id=session_id, stored=data))
                 return self.deserialize_data(data)
+        start_state(connection, SessionState(self, self.generate_session_id()))
         return {}
 
     async def store_in_message(self, scope_session: ScopeSession, message: Message, connection: Connection) -> None:
@@ -71,14 +72,14 @@ class SQLSessionBackend(ServerSideSessionBackend):
         written = await self.save(scope_session, connection)
         stored_id = state_of(connection).stored_id
         if stored_id is not None and (written or self.config.renew_on_access):
-            cookie = self._cookie(stored_id, self.config.max_age)
+            cookie = f"{self.config.key}={stored_id}{self._cookie_attributes}"
         elif stored_id is None and written:
-            cookie = self._cookie("", 0)
+            cookie = self._no_cookie
         else:
             # Also if the session has ended meanwhile: the browser may have got the id of the next one.
             return
         cast("dict[str, Any]", message).setdefault("headers", [])
-        MutableScopeHeaders.from_message(message).add("Set-Cookie", cookie.to_header(header=""))
+        MutableScopeHeaders.from_message(message).add("Set-Cookie", cookie)
 
     # -- what becomes of the session
 
@@ -95,13 +96,12 @@ class SQLSessionBackend(ServerSideSessionBackend):
             Whether anything was written.
         """
         state = state_of(connection)
-        store = self.store_of(connection)
         if keep_id and state.stored_id is not None:
             state.session_id = state.stored_id
         empty = session is Empty or not session
         ended = state.stored_id is not None and (empty or state.is_cleared(connection))
         if ended:
-            await store.delete(cast("str", state.stored_id))
+            await self.store_of(connection).delete(cast("str", state.stored_id))
             if state.session_id == state.stored_id:
                 state.session_id = self.generate_session_id()
             state.stored_id = None
@@ -111,7 +111,8 @@ class SQLSessionBackend(ServerSideSessionBackend):
         set_session_id(connection, state.session_id)
         data = self.serialize_data(session, connection.scope)
         if state.stored_id is None:
-            await store.set(state.session_id, data, self.config.max_age, owner=self.config.owner_of(session))
+            owner = self.config.owner_of(session)
+            await self.store_of(connection).set(state.session_id, data, self.config.max_age, owner=owner)
         elif state.session_id == state.stored_id and self._unchanged(state.stored, data):
             return False
         elif (replaced := await self._replace(connection, state, session, data)) is None:
@@ -162,7 +163,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
         await store.delete(state.session_id)
         return False
 
-    def _cookie(self, value: str, max_age: int) -> Cookie:
+    def _cookie(self, value: str, max_age: int) -> str:
         config = self.config
         return Cookie(
             key=config.key,
@@ -173,7 +174,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
             secure=config.secure,
             httponly=config.httponly,
             samesite=config.samesite,
-        )
+        ).to_header(header="")
 
 
 def _merge(base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.middleware.session.base import SessionMiddleware
 
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
-from litestar_sqlstores.sessions.state import Connection, find_state, session_of
+from litestar_sqlstores.sessions.state import Connection, find_state, session_of, set_session_id
 
 if TYPE_CHECKING:
     from litestar.types import Message, Receive, Scope, Send
@@ -24,9 +24,11 @@ async def store_session(message: Message, scope: Scope) -> None:
     As the last ``before_send`` hook of an application, which SQLStoresPlugin makes it, it runs after the hooks with
     which other plugins commit a transaction and give back a connection: what they hold might be what it waits for.
     """
-    connection = ASGIConnection[Any, Any, Any, Any](scope)
+    if message["type"] not in {"http.response.start", "websocket.accept"}:
+        return
+    connection: Connection = ASGIConnection(scope)
     state = find_state(connection)
-    if state is None or state.failed or message["type"] not in {"http.response.start", "websocket.accept"}:
+    if state is None or state.failed:
         return
     try:
         await state.backend.store_in_message(session_of(connection), message, connection)
@@ -53,11 +55,13 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Load the session, call the application, and store what a websocket handler changed since it accepted."""
+        connection: Connection = ASGIConnection(scope, receive, send)
+        scope["session"] = await self.backend.load_from_connection(connection)
+        set_session_id(connection, self.backend.get_session_id(connection))
         try:
-            await super().__call__(scope, receive, send)
+            await self.app(scope, receive, self.create_send_wrapper(connection))
         finally:
             if scope["type"] == ScopeType.WEBSOCKET:
-                connection = ASGIConnection[Any, Any, Any, Any](scope)
                 state = find_state(connection)
                 if state is not None and not state.failed:
                     await self.backend.save(session_of(connection), connection, keep_id=True)
