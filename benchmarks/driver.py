@@ -15,7 +15,7 @@ from benchmarks.contender import Contender, share
 from benchmarks.operations import Operation
 from benchmarks.workload import Call
 from litestar_sqlstores import BaseSQLSpecStore
-from litestar_sqlstores.backends.base import Entry, Renewal
+from litestar_sqlstores.backends.records import Entry, Renewal
 from litestar_sqlstores.durations import tolerance_ms
 
 __all__ = ("DRIVER_KINDS", "DriverContender")

@@ -15,9 +15,9 @@ from aiosqlite import Connection
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
 
 from litestar_sqlstores import BaseSQLSpecStore, ConfigurationError, KnownBackend, register_backend
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from litestar_sqlstores.backends.base import Entry, SQLSpecSession
+from litestar_sqlstores.backends.records import Entry, SQLSpecSession
 from litestar_sqlstores.errors import ConfigurationError, MissingTableError, SchemaError
 from litestar_sqlstores.statements import TableName
 from litestar_sqlstores.store import BaseSQLSpecStore

@@ -20,10 +20,10 @@ from litestar_sqlstores import (
     UnavailableError,
     create_store,
 )
-from litestar_sqlstores.backends.base import Entry
 from litestar_sqlstores.backends.oracle_client import Connection
 from litestar_sqlstores.backends.oracle_statements import Found
 from litestar_sqlstores.backends.oracledb import OracleBackend
+from litestar_sqlstores.backends.records import Entry
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.settings import Settings
 from tests.oracle import servers

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from aiosqlite import Connection
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
 
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.aiosqlite_thread import in_transaction, with_our_settings
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,
@@ -33,8 +34,6 @@ from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AiosqliteBackend", "AiosqliteStore")
-
-ResultT = TypeVar("ResultT")
 
 # SQLite has one code, SQLITE_ERROR, for everything that is wrong with a statement.
 _FAILURES_BY_TEXT = (
@@ -71,7 +70,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     async def connect(self) -> AsyncGenerator[Connection, None]:
         if self.config.connection_instance is None:
             await asyncio.to_thread(self._open_once)
-        async with super().connect() as connection, _with_our_settings(connection):
+        async with super().connect() as connection, with_our_settings(connection):
             yield connection
 
     def _open_once(self) -> None:
@@ -166,12 +165,12 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         self, connection: Connection, table: str, after: str, limit: int
     ) -> Sequence[SQLSpecSession]:
         sql = self.sql_for(table)["sqlspec_sessions"]
-        rows = await _in_transaction(connection, "BEGIN", lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
+        rows = await in_transaction(connection, "BEGIN", lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
         return [SQLSpecSession(*row) for row in rows]
 
     async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
         sql, rows = self.sql_for(table)["delete_sqlspec_sessions"], [(each,) for each in ids]
-        await _in_transaction(connection, "BEGIN IMMEDIATE", lambda cursor: cursor.executemany(sql, rows))
+        await in_transaction(connection, "BEGIN IMMEDIATE", lambda cursor: cursor.executemany(sql, rows))
 
     async def check_table(self, connection: Connection) -> None:
         await self._fetch(connection, "check_table", [()])
@@ -197,7 +196,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         def fetch(cursor: sqlite3.Cursor) -> list[Any]:
             return [row for given in parameters for row in cursor.execute(sql, given)]
 
-        return await _in_transaction(connection, begin, fetch)
+        return await in_transaction(connection, begin, fetch)
 
     async def _write(self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
         """Run each statement under a name with each of the parameters; how many rows the last one changed."""
@@ -208,7 +207,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
                 cursor.executemany(sql, parameters)
             return cursor.rowcount
 
-        return await _in_transaction(connection, "BEGIN IMMEDIATE", write)
+        return await in_transaction(connection, "BEGIN IMMEDIATE", write)
 
 
 class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):
@@ -222,64 +221,3 @@ class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):
     """
 
     backend = AiosqliteBackend
-
-
-@asynccontextmanager
-async def _with_our_settings(connection: Connection) -> AsyncGenerator[None, None]:
-    """Have SQLite say at once that a lock is taken, and Python take text for text, as long as the connection is ours.
-
-    A thread that waits for a lock cannot be called back: it would write after its callers were told that their time is
-    up, and what they wrote next would be lost. The store tries again instead, as long as somebody waits.
-    """
-
-    def exchange(busy_timeout: int, text_factory: Any) -> Callable[[sqlite3.Connection], tuple[int, Any]]:
-        def run(raw: sqlite3.Connection) -> tuple[int, Any]:
-            (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-            raw.execute(f"PRAGMA busy_timeout = {busy_timeout:d}").close()
-            given, raw.text_factory = raw.text_factory, text_factory
-            return before, given
-
-        return run
-
-    given = await _in_thread(connection, exchange(0, str))
-    try:
-        yield
-    finally:
-        await _in_thread(connection, exchange(*given))
-
-
-async def _in_transaction(connection: Connection, begin: str, work: Callable[[sqlite3.Cursor], ResultT]) -> ResultT:
-    """Run ``work`` in the connection's thread, as one transaction whatever the connection's isolation level."""
-
-    def run(raw: sqlite3.Connection) -> ResultT:
-        cursor = raw.cursor()
-        # The caller's config may have set another kind of rows.
-        cursor.row_factory = None
-        try:
-            # In a cache that connections share, this may fail and yet begin.
-            cursor.execute(begin)
-            result = work(cursor)
-            cursor.execute("COMMIT")
-        except BaseException:
-            if raw.in_transaction:
-                cursor.execute("ROLLBACK")
-            raise
-        finally:
-            cursor.close()
-        return result
-
-    return await _in_thread(connection, run)
-
-
-async def _in_thread(connection: Connection, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-    """Run ``work`` in the connection's thread; ends no sooner than the thread is through with it.
-
-    aiosqlite has no public way to run a function there; SQLSpec takes this one, too.
-    """
-    execute = cast("Callable[[Callable[[], object]], Awaitable[Any]]", connection._execute)
-    try:
-        return cast("ResultT", await execute(lambda: work(connection._conn)))
-    except asyncio.CancelledError:
-        # Until then, what is written next could be overtaken.
-        await execute(lambda: None)
-        raise

@@ -11,9 +11,9 @@ import asyncpg
 from asyncpg import exceptions as pg
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,

@@ -9,129 +9,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from litestar_sqlstores import errors
+from litestar_sqlstores.backends.records import (
+    Entry,
+    Increment,
+    Inspected,
+    Owned,
+    Renewal,
+    Renewed,
+    Replacement,
+    SQLSpecSession,
+    Stats,
+)
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.schema import Shape
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.statements import TableName, load_statements
 
-__all__ = (
-    "NEVER",
-    "Backend",
-    "Entry",
-    "Increment",
-    "Inspected",
-    "Owned",
-    "Renewal",
-    "Renewed",
-    "Replacement",
-    "SQLSpecSession",
-    "Stats",
-)
+__all__ = ("Backend",)
 
 ConfigT = TypeVar("ConfigT")
 ConnectionT = TypeVar("ConnectionT")
-FoundT_co = TypeVar("FoundT_co", covariant=True)
-
-NEVER = -1
-"""What :meth:`Backend.remaining` reports for an entry without an expiry."""
-
-
-class Entry(NamedTuple):
-    """What is stored under a key; ``ttl`` and ``tolerance`` in milliseconds, ``ttl`` None for never."""
-
-    namespace: str
-    data: bytes
-    ttl: int | None
-    tolerance: int
-    owner: str | None
-    key_text: str | None = None
-    """What of the key is kept for people to read and for prefixes to find, if anything is."""
-
-
-class Renewal(NamedTuple):
-    """How an entry is renewed: if its expiry moves by more than ``tolerance``, to ``ttl`` from now; milliseconds."""
-
-    ttl: int
-    tolerance: int
-
-
-class Renewed(NamedTuple, Generic[FoundT_co]):
-    """What was found, and how many of it were written; None if nobody wants to know."""
-
-    found: FoundT_co
-    written: int | None
-
-
-class Replacement(NamedTuple):
-    """An entry that takes the place of a live one, if there is one, and if its data is ``expected`` (None: any)."""
-
-    entry: Entry
-    expected: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Increment:
-    """What is added to a number; ``ttl`` in milliseconds, for a number that starts with it, None for never."""
-
-    namespace: str
-    amount: int
-    ttl: int | None
-    key_text: str | None = None
-
-    def __add__(self, later: Increment) -> Increment:
-        return Increment(self.namespace, self.amount + later.amount, self.ttl, self.key_text)
-
-
-class Owned(NamedTuple):
-    """A live entry of an owner; times in milliseconds since 1970 on the database's clock, None for never."""
-
-    key: bytes
-    created_at: int
-    updated_at: int
-    expires_at: int | None
-
-
-class Stats(NamedTuple):
-    """Some entries of a namespace: those that will live longer than one bound, and not as long as the next.
-
-    ``bin`` is the number of the first of the two, 0 if they have expired, None if they never will. ``size`` is how many
-    bytes their data takes.
-    """
-
-    namespace: str
-    bin: int | None
-    entries: int
-    size: int
-
-
-class Inspected(NamedTuple):
-    """All but the data of an entry, which may have expired.
-
-    Times are milliseconds since 1970 on the database's clock, ``remaining`` is milliseconds, ``size`` bytes of data.
-    None stands for never and for nobody.
-    """
-
-    key: bytes
-    namespace: str
-    size: int
-    owner: str | None
-    created_at: int
-    updated_at: int
-    expires_at: int | None
-    remaining: int | None
-
-
-class SQLSpecSession(NamedTuple):
-    """A live session in a table of SQLSpec's own store; ``ttl`` in milliseconds, None for never."""
-
-    session_id: str
-    data: bytes
-    ttl: int | None
 
 
 class Backend(ABC, Generic[ConfigT, ConnectionT]):

@@ -11,9 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
+from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
+from litestar_sqlstores.backends.mysql_literals import Value, measured
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,
@@ -23,9 +26,6 @@ from litestar_sqlstores.backends.base import (
     Replacement,
     Stats,
 )
-from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
-from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
-from litestar_sqlstores.backends.mysql_literals import Value, measured
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.schema import Shape, shape_of

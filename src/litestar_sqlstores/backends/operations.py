@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, TypeVar
 
-from litestar_sqlstores.backends.base import Backend, Entry, Renewal, Replacement
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.records import Entry, Renewal, Replacement
 from litestar_sqlstores.coalescing import Answers, Operation, Together
 
 __all__ = ("Operations",)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar_sqlstores.backends.base import Entry, Renewal
 from litestar_sqlstores.backends.oracle_statements import Found
+from litestar_sqlstores.backends.records import Entry, Renewal
 
 __all__ = ("MILLISECOND", "due", "is_stored", "total")
 

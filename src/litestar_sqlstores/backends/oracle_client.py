@@ -8,7 +8,6 @@ from typing import Any
 
 import oracledb
 
-from litestar_sqlstores.backends.base import Entry
 from litestar_sqlstores.backends.oracle_statements import (
     READ_SIZES,
     Format,
@@ -17,6 +16,7 @@ from litestar_sqlstores.backends.oracle_statements import (
     bound_owner,
     read_owner,
 )
+from litestar_sqlstores.backends.records import Entry
 from litestar_sqlstores.schema import Shape, shape_of
 
 __all__ = ("Connection", "format_of_table")

@@ -13,9 +13,13 @@ from typing import Any
 import oracledb
 from sqlspec.adapters.oracledb import OracleAsyncConfig
 
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.oracle_changes import MILLISECOND, due, is_stored, total
+from litestar_sqlstores.backends.oracle_client import Connection, format_of_table
+from litestar_sqlstores.backends.oracle_errors import INDEXED_ALREADY, MISSING_TABLE, NAME_IN_USE, meaning
+from litestar_sqlstores.backends.oracle_statements import Format, Statements, bound_owner, read_owner
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,
@@ -25,10 +29,6 @@ from litestar_sqlstores.backends.base import (
     Replacement,
     Stats,
 )
-from litestar_sqlstores.backends.oracle_changes import MILLISECOND, due, is_stored, total
-from litestar_sqlstores.backends.oracle_client import Connection, format_of_table
-from litestar_sqlstores.backends.oracle_errors import INDEXED_ALREADY, MISSING_TABLE, NAME_IN_USE, meaning
-from litestar_sqlstores.backends.oracle_statements import Format, Statements, bound_owner, read_owner
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.schema import Shape

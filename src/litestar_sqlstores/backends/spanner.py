@@ -17,9 +17,9 @@ from weakref import WeakKeyDictionary
 from google.api_core import exceptions as google
 from sqlspec.adapters.spanner import SpannerAsyncConfig
 
-from litestar_sqlstores.backends.base import (
+from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.records import (
     NEVER,
-    Backend,
     Entry,
     Increment,
     Inspected,

@@ -18,7 +18,7 @@ from google.api_core.exceptions import FailedPrecondition, GoogleAPIError, Servi
 from google.api_core.retry import AsyncRetry, if_exception_type
 from google.cloud.spanner_v1 import KeySet
 
-from litestar_sqlstores.backends.base import Entry
+from litestar_sqlstores.backends.records import Entry
 from litestar_sqlstores.backends.spanner_values import ParameterTypes, decoded
 from litestar_sqlstores.coalescing import MAX_BATCH_BYTES
 from litestar_sqlstores.errors import SchemaError

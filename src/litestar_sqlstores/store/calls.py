@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from litestar_sqlstores import errors
-from litestar_sqlstores.backends.base import Entry, Renewal
 from litestar_sqlstores.backends.operations import Operations
+from litestar_sqlstores.backends.records import Entry, Renewal
 from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS, Operation
 from litestar_sqlstores.durations import Duration, tolerance_ms, ttl_ms
 from litestar_sqlstores.keys import key_text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from litestar_sqlstores.backends.base import Inspected, Stats
+from litestar_sqlstores.backends.records import Inspected, Stats
 from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS
 from litestar_sqlstores.keys import key_digester
 from litestar_sqlstores.store.calls import Calls, utc

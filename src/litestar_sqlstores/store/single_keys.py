@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from litestar_sqlstores import errors
-from litestar_sqlstores.backends.base import NEVER, Increment, Replacement
+from litestar_sqlstores.backends.records import NEVER, Increment, Replacement
 from litestar_sqlstores.durations import Duration, renewal_ms
 from litestar_sqlstores.store.calls import Calls, positive_ms
 from litestar_sqlstores.values import Value
