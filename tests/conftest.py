@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+pytest_plugins = ["tests.secrecy"]
+
 CHOSEN = frozenset(filter(None, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(",")))
 """The backends to test, by name; all of them if there is none."""
 
