@@ -40,8 +40,8 @@ async def count_costs(
     for backend in backends:
         progress.title(f"the cost of calls on {backend}")
         counter = COUNTERS[backend](servers)
-        # Enough that no two callers are about one session; the emulator takes its time.
-        workload = Workload(64 if backend == "spanner" else 2 * max(concurrency), _VALUE_SIZE)
+        # Enough that no two callers are about one session, and no more on the emulator, which takes its time.
+        workload = Workload(max(64, *concurrency) if backend == "spanner" else 2 * max(concurrency), _VALUE_SIZE)
         async with counter.open() as store:
             await store.create_table()
         for callers in concurrency:
