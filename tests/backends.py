@@ -278,8 +278,7 @@ _of_spanner = partial(
     analyze="",
     capabilities=frozenset({"processes", "schemas", "json"}),
 )
-register(_of_spanner("spanner", formats=("bytes",)))
-register(_of_spanner("spanner-json", formats=("json",), topic="data"))
+register(_of_spanner("spanner"))
 
 
 # -- Oracle
