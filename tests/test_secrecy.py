@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -27,7 +29,8 @@ TESTS = """
     """
 
 
-def test_what_is_told_fails_the_test(pytester: pytest.Pytester) -> None:
+def test_what_is_told_fails_the_test(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_subprocess("-p", "tests.secrecy", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider")
     # Three that tell nothing, and the other nine, which pass and are failed when they are over.
