@@ -92,7 +92,7 @@ def _labelled(
             f"{rate:,.0f}", (max(spread), place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
         )
     axes.margins(x=0.16)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.tick_params(axis="y", length=0)
 
