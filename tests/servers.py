@@ -252,13 +252,70 @@ class PrivateServer(ABC):
             self._watchdog = None
 
 
-class _Postgres(ABC):
-    """What can be done with any PostgreSQL server, ours or another's."""
+class _Databases(ABC):
+    """What can be done with any server of databases, ours or another's."""
+
+    creates: ClassVar[str]
+    """The statement that creates a database, with ``{}`` for its name."""
 
     @property
     @abstractmethod
     def dsn(self) -> str:
         """The URL of a database that exists."""
+
+    @abstractmethod
+    def execute(self, statement: str, dsn: str | None = None) -> None:
+        """Run one statement outside of a transaction, here or in the database of `dsn`; inside an event loop too."""
+
+    def create_database(self, name: str | None = None) -> str:
+        """Create an empty database.
+
+        Args:
+            name: Its name; by default one that nobody has.
+
+        Returns:
+            The URL to connect to it.
+        """
+        name = name or f"litestar_sqlstores_{uuid4().hex[:12]}"
+        self.execute(self.creates.format(name))
+        return urlsplit(self.dsn)._replace(path=f"/{name}").geturl()
+
+
+class _Given(_Databases):
+    """A server that somebody else runs. As a context manager it drops the databases that were created.
+
+    Args:
+        dsn: The URL of a database whose user may create others.
+    """
+
+    drops: ClassVar[str]
+    """The statement that drops a database, with ``{}`` for its name."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._created: list[str] = []
+
+    @property
+    def dsn(self) -> str:
+        return self._dsn
+
+    def create_database(self, name: str | None = None) -> str:
+        dsn = super().create_database(name)
+        self._created.append(urlsplit(dsn).path[1:])
+        return dsn
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._created:
+            self.execute(self.drops.format(self._created.pop()))
+
+
+class _Postgres(_Databases):
+    """What can be done with any PostgreSQL server, ours or another's."""
+
+    creates = 'CREATE DATABASE "{}" TEMPLATE template0'
 
     def execute(self, statement: str, dsn: str | None = None) -> None:
         """Run one statement outside of a transaction, here or in the database of `dsn`; inside an event loop too."""
@@ -274,19 +331,6 @@ class _Postgres(ABC):
 
         with ThreadPoolExecutor(max_workers=1) as thread:
             thread.submit(asyncio.run, run()).result()
-
-    def create_database(self, name: str | None = None) -> str:
-        """Create an empty database.
-
-        Args:
-            name: Its name; by default one that nobody has.
-
-        Returns:
-            The URL to connect to it.
-        """
-        name = name or f"litestar_sqlstores_{uuid4().hex[:12]}"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        return urlsplit(self.dsn)._replace(path=f"/{name}").geturl()
 
 
 class PostgresServer(PrivateServer, _Postgres):
@@ -335,41 +379,16 @@ class PostgresServer(PrivateServer, _Postgres):
         return lines[0] == str(pid) and len(lines) > 7 and lines[7].strip() == "ready"
 
 
-class GivenPostgres(_Postgres):
-    """A PostgreSQL server that somebody else runs. As a context manager it drops the databases that were created.
+class GivenPostgres(_Given, _Postgres):
+    """A PostgreSQL server that somebody else runs."""
 
-    Args:
-        dsn: The URL of a database whose user may create others.
-    """
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._created: list[str] = []
-
-    @property
-    def dsn(self) -> str:
-        return self._dsn
-
-    def create_database(self, name: str | None = None) -> str:
-        dsn = super().create_database(name)
-        self._created.append(urlsplit(dsn).path[1:])
-        return dsn
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._created:
-            self.execute(f'DROP DATABASE IF EXISTS "{self._created.pop()}" WITH (FORCE)')
+    drops = 'DROP DATABASE IF EXISTS "{}" WITH (FORCE)'
 
 
-class _MySQL(ABC):
+class _MySQL(_Databases):
     """What can be done with any MySQL or MariaDB server, ours or another's."""
 
-    @property
-    @abstractmethod
-    def dsn(self) -> str:
-        """The URL of a database that exists."""
+    creates = "CREATE DATABASE `{}`"
 
     def execute(self, statement: str, dsn: str | None = None) -> None:
         """Run one statement, here or in the database of `dsn`; inside an event loop too."""
@@ -386,19 +405,6 @@ class _MySQL(ABC):
         )
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
-
-    def create_database(self, name: str | None = None) -> str:
-        """Create an empty database.
-
-        Args:
-            name: Its name; by default one that nobody has.
-
-        Returns:
-            The URL to connect to it.
-        """
-        name = name or f"litestar_sqlstores_{uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE `{name}`")
-        return urlsplit(self.dsn)._replace(path=f"/{name}").geturl()
 
 
 class MariaDBServer(PrivateServer, _MySQL):
@@ -454,32 +460,10 @@ class MariaDBServer(PrivateServer, _MySQL):
         return False
 
 
-class GivenMySQL(_MySQL):
-    """A MySQL or MariaDB server that somebody else runs. As a context manager it drops the databases that were created.
+class GivenMySQL(_Given, _MySQL):
+    """A MySQL or MariaDB server that somebody else runs."""
 
-    Args:
-        dsn: The URL of a database whose user may create others.
-    """
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._created: list[str] = []
-
-    @property
-    def dsn(self) -> str:
-        return self._dsn
-
-    def create_database(self, name: str | None = None) -> str:
-        dsn = super().create_database(name)
-        self._created.append(urlsplit(dsn).path[1:])
-        return dsn
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._created:
-            self.execute(f"DROP DATABASE IF EXISTS `{self._created.pop()}`")
+    drops = "DROP DATABASE IF EXISTS `{}`"
 
 
 class RedisServer(PrivateServer):
