@@ -292,10 +292,12 @@ def footprint(coalescer: Coalescer[Connection]) -> dict[str, int]:
             return sum(size(item) if isinstance(item, Collection) else 1 for item in value.values())
         return len(value) if isinstance(value, Collection) else int(value)
 
+    parts = (coalescer, coalescer._queues, coalescer._statements, coalescer._lanes)
     return {
-        name: size(value)
-        for name, value in vars(coalescer).items()
-        if isinstance(value, (int, Collection)) and name != "_closed"
+        f"{type(part).__name__}.{name}": size(value)
+        for part in parts
+        for name, value in vars(part).items()
+        if isinstance(value, (int, Collection)) and name not in {"_closed", "_closing"}
     }
 
 

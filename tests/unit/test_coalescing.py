@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litestar_sqlstores.coalescing import Coalescer, Failure, queues
-from litestar_sqlstores.coalescing import coalescer as lanes
-from litestar_sqlstores.coalescing.coalescer import LINGER_SECONDS, MIN_SPLIT_ITEMS
+from litestar_sqlstores.coalescing import Coalescer, Failure, lanes, queues
+from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS, MIN_SPLIT_ITEMS
 from litestar_sqlstores.coalescing.statements import MAX_CONFLICT_RETRIES
 from litestar_sqlstores.errors import (
     ClosedError,
@@ -925,7 +924,7 @@ async def test_a_driver_may_make_something_else_of_being_given_up(error: DriverE
     database.on_statement = wait_for_ever
     call = coalescer.submit(database.get, A)
     await settle()
-    (lane,) = coalescer._lanes
+    (lane,) = coalescer._lanes.tasks
     lane.cancel()
     await settle()
     assert lane.cancelled()

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from litestar_sqlstores.coalescing import Failure, statements
-from litestar_sqlstores.coalescing import coalescer as lanes
+from litestar_sqlstores.coalescing import Failure, lanes, statements
 from litestar_sqlstores.errors import (
     ClosedError,
     ConflictError,

@@ -21,12 +21,11 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 class Queues(Generic[ConnectionT]):
     """A queue for each operation, with its calls in the order they were made."""
 
-    waiting = 0
-    """How many calls there are, with those that were cancelled and not found out yet."""
-
     def __init__(self) -> None:
         self._queues: dict[Operation[ConnectionT], deque[Call]] = {}
         self._numbers = itertools.count()
+        self.waiting = 0
+        """How many calls there are, with those that were cancelled and not found out yet."""
 
     def add(self, operation: Operation[ConnectionT], call: Call) -> None:
         """Put a new call behind the others."""

@@ -1,0 +1,235 @@
+"""Lanes: tasks that take calls from the queues and run them as statements, each on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from contextlib import AsyncExitStack
+from typing import Generic, TypeVar, cast
+
+from litestar_sqlstores.coalescing.calls import Batch
+from litestar_sqlstores.coalescing.operations import Connector, Operation
+from litestar_sqlstores.coalescing.queues import MAX_BATCH_ITEMS, Queues
+from litestar_sqlstores.coalescing.statements import Statements
+
+__all__ = ("Lanes",)
+
+logger = logging.getLogger("litestar_sqlstores")
+
+ConnectionT = TypeVar("ConnectionT")
+
+MIN_SPLIT_ITEMS = 64
+"""From this many waiting calls on, two lanes share them: one prepares a statement while the database runs the other."""
+LINGER_SECONDS = 0.05
+"""How long a lane without work keeps its connection."""
+HOLD_SECONDS = 0.5
+"""How long a lane with work keeps its connection before others in the application get a chance to have it."""
+PAUSE_SECONDS = 0.001
+"""How long a lane that has given its connection back waits before it takes one again."""
+RECONNECT_SECONDS = 1.0
+"""How long no further lane is tried after one got no connection while others have theirs."""
+
+
+class Lanes(Generic[ConnectionT]):
+    """The lanes of a coalescer.
+
+    Args:
+        connector: How to reach the database.
+        queues: Where the calls wait.
+        statements: What runs them.
+        context: What timers and callbacks run in.
+        max_lanes: How many connections to use at most.
+        max_writers: How many of them may write at a time.
+    """
+
+    def __init__(
+        self,
+        connector: Connector[ConnectionT],
+        queues: Queues[ConnectionT],
+        statements: Statements[ConnectionT],
+        context: contextvars.Context,
+        *,
+        max_lanes: int,
+        max_writers: int,
+    ) -> None:
+        self._connector = connector
+        self._queues = queues
+        self._statements = statements
+        self._context = context
+        self._max_lanes = max_lanes
+        self._max_writers = max_writers
+        self._connecting = False
+        self._connect_after = 0.0
+        self._idle: list[asyncio.Future[bool]] = []
+        self._closing = False
+        self.tasks: set[asyncio.Task[None]] = set()
+        """What there are of them."""
+        self.looking = False
+        """A lane is about to look into the queues: no need to wake another one for a new call."""
+        self.connected = 0
+        """How many lanes have a connection."""
+
+    def wake(self) -> None:
+        """Have a lane look into the queues, unless all have work."""
+        while self._idle:
+            # The one that rested last has the warmest connection.
+            waiter = self._idle.pop()
+            if not waiter.done():
+                waiter.set_result(True)
+                self.looking = True
+                return
+        if not self._connecting and len(self.tasks) < self._max_lanes and self._may_connect():
+            self._connecting = True
+            # A context of its own: a lane outlives the request that happened to start it.
+            lane = asyncio.create_task(self._run_lane(), context=contextvars.Context())
+            self.tasks.add(lane)
+            lane.add_done_callback(self._lane_ended, context=self._context)
+
+    def open(self) -> None:
+        """Have lanes rest when there is no work (again)."""
+        self._closing = False
+
+    async def close(self, timeout: float) -> bool:  # noqa: ASYNC109 - what waits is failed by the caller then
+        """Let the lanes answer what waits, and end.
+
+        Args:
+            timeout: Seconds until they are cancelled.
+
+        Returns:
+            Whether all have ended; not if they were opened again meanwhile.
+        """
+        self._closing = True
+        for waiter in list(self._idle):
+            self._send_home(waiter)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        # A lane may end before the last call that waits is made; another one takes its place.
+        while self._closing and self.tasks and loop.time() < until:
+            await asyncio.wait(self.tasks, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+        if not self._closing:
+            return False
+        if late := set(self.tasks):
+            for lane in late:
+                lane.cancel()
+            await asyncio.wait(late)
+        return True
+
+    def _may_connect(self) -> bool:
+        return not self.connected or asyncio.get_running_loop().time() >= self._connect_after
+
+    async def _run_lane(self) -> None:
+        while True:
+            async with AsyncExitStack() as stack:
+                try:
+                    connection = await stack.enter_async_context(self._connector.connect())
+                except Exception as error:  # noqa: BLE001 - callers get it, whatever it is
+                    self._connect_failed(error)
+                    return
+                except asyncio.CancelledError:
+                    if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
+                        raise
+                    # The driver's own doing, as in Statements.
+                    self._connect_failed(ConnectionError("the driver cancelled the connection"))
+                    return
+                finally:
+                    self._connecting = False
+                self.connected += 1
+                stack.callback(self._disconnected)
+                if not await self._serve(connection):
+                    return
+            # Some pools hand a connection to whoever asks first, and not to those who wait for it.
+            await asyncio.sleep(PAUSE_SECONDS)
+            self._connecting = True
+
+    def _disconnected(self) -> None:
+        self.connected -= 1
+
+    def _lane_ended(self, lane: asyncio.Task[None]) -> None:
+        self.tasks.discard(lane)
+        self.looking = False
+        if lane.cancelled():
+            # By close(), or because the event loop is coming to its end: no time to start anything.
+            return
+        if (error := lane.exception()) is not None:
+            # Nothing of a statement gets here: giving the connection back has failed.
+            logger.warning("a lane ended: %s", type(error).__name__, exc_info=error)
+        # While the coalescer closes, the lanes that are left see to what waits, some of which may wait for them.
+        if self._queues.waiting and not (self._closing and self.tasks):
+            self.wake()
+
+    def _connect_failed(self, error: Exception) -> None:
+        if self.connected:
+            # The pool may just be used up. The lanes that have a connection serve all calls meanwhile.
+            self._connect_after = asyncio.get_running_loop().time() + RECONNECT_SECONDS
+            logger.debug("no connection for another lane: %s", type(error).__name__)
+            return
+        self._statements.fail(self._queues.take_all(), lambda: self._connector.describe(error))
+
+    async def _serve(self, connection: ConnectionT) -> bool:
+        """Run batches on a connection; returns whether to go on with another one."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + HOLD_SECONDS
+        while loop.time() < until:
+            batch = self._take()
+            if batch is None:
+                if not await self._rest(loop):
+                    return False
+            elif not await self._statements.run(batch, connection):
+                return True
+            else:
+                # Those who were answered may call again before this lane looks for more.
+                self.looking = True
+                await asyncio.sleep(0)
+        self.looking = False
+        if self._queues.waiting:
+            self.wake()
+        return True
+
+    async def _rest(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Wait for work; returns whether there is some."""
+        if self._closing:
+            return False
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._idle.append(waiter)
+        bedtime = loop.call_later(LINGER_SECONDS, self._send_home, waiter, context=self._context)
+        try:
+            # What came in while the lane was on its way out is still its work.
+            return await waiter or self._queues.waiting > 0
+        finally:
+            bedtime.cancel()
+            if waiter in self._idle:
+                self._idle.remove(waiter)
+
+    def _send_home(self, waiter: asyncio.Future[bool]) -> None:
+        # Unless it was woken in this very moment.
+        if waiter in self._idle:
+            self._idle.remove(waiter)
+            if not waiter.done():
+                waiter.set_result(False)
+
+    # -- batches
+
+    def _take(self) -> Batch[ConnectionT] | None:
+        self.looking = False
+        for operation in self._queues.operations():
+            if operation.writes and self._statements.writers >= self._max_writers:
+                continue
+            if calls := self._queues.take(operation, self._limit(operation), self._statements.writing):
+                if self._queues.waiting:
+                    self.wake()
+                return Batch(operation, calls, cast("asyncio.Task[None]", asyncio.current_task()))
+        return None
+
+    def _limit(self, operation: Operation[ConnectionT]) -> int:
+        """How many calls a lane takes at most."""
+        waiting = self._queues.length(operation)
+        if waiting >= MIN_SPLIT_ITEMS and self._has_room_beside(operation):
+            return min(MAX_BATCH_ITEMS, (waiting + 1) // 2)
+        return MAX_BATCH_ITEMS
+
+    def _has_room_beside(self, operation: Operation[ConnectionT]) -> bool:
+        """Whether another lane could run the same operation beside the one that is about to."""
+        if operation.writes and self._statements.writers + 1 >= self._max_writers:
+            return False
+        return bool(self._idle) or len(self.tasks) < self._max_lanes
