@@ -311,6 +311,7 @@ async def assert_at_rest(coalescer: Coalescer[Connection], database: FakeDatabas
         coalescer._connector,
         max_lanes=coalescer._max_lanes,
         max_writers=coalescer._max_writers,
+        shares=coalescer._shares,
         max_pending=coalescer._max_pending,
         timeout=coalescer._timeout,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from litestar_sqlstores.coalescing import Coalescer, Failure, lanes, queues
-from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS, MIN_SPLIT_ITEMS
+from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS, MIN_SHARED
 from litestar_sqlstores.coalescing.statements import MAX_CONFLICT_RETRIES
 from litestar_sqlstores.errors import (
     ClosedError,
@@ -152,21 +152,57 @@ async def test_a_statement_has_calls_of_one_operation_only_and_the_oldest_call_g
     ]
 
 
-@on_every_loop
-async def test_many_waiting_calls_are_shared_between_lanes() -> None:
+@pytest.mark.parametrize("kind", ["get", "set"])
+@pytest.mark.parametrize("early", [0, 1, 10])
+@pytest.mark.parametrize("shares", [1, 2, 3])
+@in_virtual_time
+async def test_many_callers_share_their_statements_evenly_however_they_began(
+    shares: int, early: int, kind: str
+) -> None:
     database = FakeDatabase()
-    coalescer = database.coalescer()
-    database.hold()
-    first = coalescer.submit(database.get, A)
-    statement = await database.next_statement()
-    calls = submit_all(coalescer, database.get, keys(MIN_SPLIT_ITEMS * 3))
-    statement.finish()
-    await settle()
+    coalescer = database.coalescer(max_lanes=4, max_writers=3, shares=shares)
 
-    assert len(database.running) > 1
+    async def take_a_moment(statement: Statement) -> None:
+        # No two of them alike, so that statements end apart from each other.
+        await asyncio.sleep(0.001 + len(database.statements) % 7 / 100_000)
+
+    async def call_again_and_again(key: bytes) -> None:
+        for _ in range(30):
+            await coalescer.submit(getattr(database, kind), key)
+
+    database.on_statement = take_a_moment
+    callers = [asyncio.create_task(call_again_and_again(key)) for key in keys(early)]
+    await asyncio.sleep(0.0005)
+    callers += [asyncio.create_task(call_again_and_again(key)) for key in keys(120)[early:]]
+    await asyncio.gather(*callers)
+
+    sizes = [len(batch) for batch in database.batches()]
+    # Now and then, two statements end in the same moment.
+    assert sizes.count(120 // shares) > len(sizes) * 0.9
+    await assert_at_rest(coalescer, database)
+
+
+@in_virtual_time
+async def test_few_calls_left_over_wait_for_the_statements_under_way_but_not_for_long() -> None:
+    database = FakeDatabase()
+    coalescer = database.coalescer(max_lanes=4, shares=2)
+    database.hold()
+    calls = submit_all(coalescer, database.get, keys(80))
+    stuck = [await database.next_statement() for _ in range(2)]
+    assert [len(statement.arguments) for statement in stuck] == [40, 40]
+
+    left = submit_all(coalescer, database.get, keys(85)[80:])
+    await asyncio.sleep(LINGER_SECONDS * 0.9)
+    assert database.running == stuck
+    await asyncio.sleep(LINGER_SECONDS * 0.2)
+    assert [list(statement.arguments) for statement in database.running[2:]] == [keys(85)[80:]]
+
+    # As many as are under way are worth a statement at once.
+    more = submit_all(coalescer, database.get, keys(170)[85:])
+    await settle()
+    assert len(database.running) == 4
     database.let_go()
-    await outcomes([first, *calls])
-    assert len(list(itertools.chain(*database.batches()))) == 1 + len(calls)
+    await outcomes([*calls, *left, *more])
     await assert_at_rest(coalescer, database)
 
 
@@ -198,7 +234,7 @@ async def test_calls_of_several_kinds_travel_beside_each_other() -> None:
 async def test_writes_are_not_shared_between_lanes_of_which_one_only_may_write() -> None:
     database = FakeDatabase()
     coalescer = database.coalescer(max_lanes=4, max_writers=1)
-    await outcomes(submit_all(coalescer, database.set, keys(MIN_SPLIT_ITEMS * 3)))
+    await outcomes(submit_all(coalescer, database.set, keys(MIN_SHARED * 3)))
     assert len(database.statements) == 1
     await assert_at_rest(coalescer, database)
 
@@ -719,6 +755,7 @@ async def test_there_are_never_more_lanes_and_writers_than_allowed(max_lanes: in
     for _ in range(20):
         calls += submit_all(coalescer, database.set, keys(50))
         calls += submit_all(coalescer, database.get, keys(50))
+        calls += submit_all(coalescer, database.length, keys(50))
         await asyncio.sleep(0)
     await outcomes(calls)
     assert database.most["connections"] == database.most["statements"] == max_lanes

@@ -69,6 +69,7 @@ class Schedule:
     seconds_to_discard: float
     max_lanes: int
     max_writers: int
+    shares: int
     max_pending: int
     max_batch_items: int
 
@@ -111,6 +112,7 @@ schedules = st.builds(
     seconds_to_discard=seconds,
     max_lanes=st.integers(1, 3),
     max_writers=st.integers(1, 3),
+    shares=st.integers(1, 2),
     max_pending=st.sampled_from([3, 1000, 1000]),
     max_batch_items=st.sampled_from([1, 2, 512]),
 )
@@ -194,6 +196,7 @@ class Play:
         coalescer = database.coalescer(
             max_lanes=schedule.max_lanes,
             max_writers=min(schedule.max_lanes, schedule.max_writers),
+            shares=schedule.shares,
             max_pending=schedule.max_pending,
             timeout=TIMEOUT,
         )
@@ -352,7 +355,7 @@ def test_whatever_happens_each_call_is_answered_once_and_rightly(
     on_time = new_loop is not LOOPS.get("uvloop")
     with monkeypatch.context() as patch:
         patch.setattr(lanes, "MAX_BATCH_ITEMS", schedule.max_batch_items)
-        patch.setattr(lanes, "MIN_SPLIT_ITEMS", 3)
+        patch.setattr(lanes, "MIN_SHARED", 3)
         patch.setattr(statements, "MAX_CONFLICT_RETRIES", 2)
         play = Play(schedule, asyncio.sleep if on_time else yield_control)
         run(play.run(), new_loop)

@@ -60,6 +60,8 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     dialect = "sqlite"
     imports_sqlspec = True
     max_writers = 1
+    # The database runs in this very process: Python can do nothing beside a statement.
+    shares = 1
 
     def max_connections(self) -> int:
         database = str(self.config.connection_config.get("database"))

@@ -53,6 +53,8 @@ class Backend(ABC, Generic[ConfigT, ConnectionT]):
     """The character that quotes identifiers."""
     max_writers: ClassVar[int] = 3
     """How many connections write at a time, at most."""
+    shares: ClassVar[int] = 2
+    """Among how many statements many calls of one kind are shared, so that one is prepared while another one runs."""
     imports_sqlspec: ClassVar[bool] = False
     """Whether it has :meth:`add`, :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
 

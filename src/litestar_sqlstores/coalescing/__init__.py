@@ -8,6 +8,10 @@ runs them as one statement, answers them, and takes the next ones. There are at 
 when they are needed, and they give their connection back soon after the work ends, or for a moment when it does not
 end, so that a small pool still serves the rest of the application.
 
+Many calls for one operation are *shared*: each of two statements carries half of those that wait and are under way, so
+that one is prepared while the database runs the other. Else one of them would carry nearly all, and both sides take
+turns at doing nothing. Few that are left over wait for the next lane that is through, unless that takes long.
+
 What callers can rely on:
 
 - Each call is answered once, by its own result or its own error.

@@ -29,6 +29,7 @@ class Coalescer(Generic[ConnectionT]):
         connector: How to reach the database.
         max_lanes: How many connections to use at most.
         max_writers: How many of them may write at a time; reads then always find a free one.
+        shares: Among how many statements many calls for one operation are shared.
         max_pending: How many calls may wait; one more is refused.
         timeout: Seconds until a call without an answer fails.
         observer: Who is told of each statement.
@@ -40,6 +41,7 @@ class Coalescer(Generic[ConnectionT]):
         *,
         max_lanes: int = 4,
         max_writers: int = 2,
+        shares: int = 2,
         max_pending: int = 10_000,
         timeout: float = 10.0,
         observer: Observer | None = None,
@@ -48,6 +50,7 @@ class Coalescer(Generic[ConnectionT]):
         self._observer = observer
         self._max_lanes = max_lanes
         self._max_writers = max_writers
+        self._shares = shares
         self._max_pending = max_pending
         self._timeout = timeout
         self._closed = False
@@ -67,6 +70,7 @@ class Coalescer(Generic[ConnectionT]):
             self._context,
             max_lanes=self._max_lanes,
             max_writers=self._max_writers,
+            shares=self._shares,
         )
         self._make_room_after = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
@@ -119,8 +123,7 @@ class Coalescer(Generic[ConnectionT]):
         self._queues.add(operation, call)
         if self._watchdog is None:
             self._watch(call.deadline, loop)
-        if not self._lanes.looking:
-            self._lanes.wake()
+        self._lanes.called(operation)
         return call
 
     def _make_room(self, now: float) -> bool:

@@ -19,8 +19,8 @@ logger = logging.getLogger("litestar_sqlstores")
 
 ConnectionT = TypeVar("ConnectionT")
 
-MIN_SPLIT_ITEMS = 64
-"""From this many waiting calls on, two lanes share them: one prepares a statement while the database runs the other."""
+MIN_SHARED = 64
+"""From this many calls on, lanes share them: fewer gain less by statements that overlap than more statements cost."""
 LINGER_SECONDS = 0.05
 """How long a lane without work keeps its connection."""
 HOLD_SECONDS = 0.5
@@ -41,6 +41,7 @@ class Lanes(Generic[ConnectionT]):
         context: What timers and callbacks run in.
         max_lanes: How many connections to use at most.
         max_writers: How many of them may write at a time.
+        shares: Among how many statements many calls for one operation are shared.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Lanes(Generic[ConnectionT]):
         *,
         max_lanes: int,
         max_writers: int,
+        shares: int,
     ) -> None:
         self._connector = connector
         self._queues = queues
@@ -59,25 +61,32 @@ class Lanes(Generic[ConnectionT]):
         self._context = context
         self._max_lanes = max_lanes
         self._max_writers = max_writers
+        self._read_shares = min(shares, max_lanes)
+        self._write_shares = min(shares, max_lanes, max_writers)
         self._connecting = False
         self._connect_after = 0.0
-        self._idle: list[asyncio.Future[bool]] = []
+        self._idle: dict[asyncio.Task[None], asyncio.Future[bool]] = {}
+        # Those that are about to look into the queues: no need to wake another one for a new call.
+        self._looking: set[asyncio.Task[None]] = set()
         self._closing = False
         self.tasks: set[asyncio.Task[None]] = set()
         """What there are of them."""
-        self.looking = False
-        """A lane is about to look into the queues: no need to wake another one for a new call."""
         self.connected = 0
         """How many lanes have a connection."""
 
-    def wake(self) -> None:
-        """Have a lane look into the queues, unless all have work."""
+    def called(self, operation: Operation[ConnectionT]) -> None:
+        """Have a lane see to a new call, unless one is about to look, or it is to wait for those under way."""
+        # A lane that rests looks for itself before long.
+        if not self._looking and (not self._idle or self._share(operation)):
+            self._wake()
+
+    def _wake(self) -> None:
         while self._idle:
             # The one that rested last has the warmest connection.
-            waiter = self._idle.pop()
+            lane, waiter = self._idle.popitem()
             if not waiter.done():
                 waiter.set_result(True)
-                self.looking = True
+                self._looking.add(lane)
                 return
         if not self._connecting and len(self.tasks) < self._max_lanes and self._may_connect():
             self._connecting = True
@@ -100,8 +109,8 @@ class Lanes(Generic[ConnectionT]):
             Whether all have ended; not if they were opened again meanwhile.
         """
         self._closing = True
-        for waiter in list(self._idle):
-            self._send_home(waiter)
+        for lane in list(self._idle):
+            self._send_home(lane)
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
         # A lane may end before the last call that waits is made; another one takes its place.
@@ -147,7 +156,7 @@ class Lanes(Generic[ConnectionT]):
 
     def _lane_ended(self, lane: asyncio.Task[None]) -> None:
         self.tasks.discard(lane)
-        self.looking = False
+        self._looking.discard(lane)
         if lane.cancelled():
             # By close(), or because the event loop is coming to its end: no time to start anything.
             return
@@ -156,7 +165,7 @@ class Lanes(Generic[ConnectionT]):
             logger.warning("a lane ended: %s", type(error).__name__, exc_info=error)
         # While the coalescer closes, the lanes that are left see to what waits, some of which may wait for them.
         if self._queues.waiting and not (self._closing and self.tasks):
-            self.wake()
+            self._wake()
 
     def _connect_failed(self, error: Exception) -> None:
         if self.connected:
@@ -169,67 +178,71 @@ class Lanes(Generic[ConnectionT]):
     async def _serve(self, connection: ConnectionT) -> bool:
         """Run batches on a connection; returns whether to go on with another one."""
         loop = asyncio.get_running_loop()
+        lane = cast("asyncio.Task[None]", asyncio.current_task())
         until = loop.time() + HOLD_SECONDS
+        rested = False
         while loop.time() < until:
-            batch = self._take()
+            batch = self._take(lane, rested)
+            rested = False
             if batch is None:
-                if not await self._rest(loop):
+                if self._closing:
+                    return False
+                rested = not await self._woken(lane)
+                # What came in while the lane was on its way out is still its work.
+                if rested and not self._queues.waiting:
                     return False
             elif not await self._statements.run(batch, connection):
                 return True
             else:
                 # Those who were answered may call again before this lane looks for more.
-                self.looking = True
+                self._looking.add(lane)
                 await asyncio.sleep(0)
-        self.looking = False
+        self._looking.discard(lane)
         if self._queues.waiting:
-            self.wake()
+            self._wake()
         return True
 
-    async def _rest(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Wait for work; returns whether there is some."""
-        if self._closing:
-            return False
-        waiter: asyncio.Future[bool] = loop.create_future()
-        self._idle.append(waiter)
-        bedtime = loop.call_later(LINGER_SECONDS, self._send_home, waiter, context=self._context)
+    async def _woken(self, lane: asyncio.Task[None]) -> bool:
+        """Rest; returns whether there is work before the lane has rested."""
+        loop = asyncio.get_running_loop()
+        self._idle[lane] = waiter = asyncio.Future[bool](loop=loop)
+        bedtime = loop.call_later(LINGER_SECONDS, self._send_home, lane, context=self._context)
         try:
-            # What came in while the lane was on its way out is still its work.
-            return await waiter or self._queues.waiting > 0
+            return await waiter
         finally:
             bedtime.cancel()
-            if waiter in self._idle:
-                self._idle.remove(waiter)
+            self._idle.pop(lane, None)
 
-    def _send_home(self, waiter: asyncio.Future[bool]) -> None:
+    def _send_home(self, lane: asyncio.Task[None]) -> None:
         # Unless it was woken in this very moment.
-        if waiter in self._idle:
-            self._idle.remove(waiter)
-            if not waiter.done():
-                waiter.set_result(False)
+        waiter = self._idle.pop(lane, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(False)
 
-    # -- batches
-
-    def _take(self) -> Batch[ConnectionT] | None:
-        self.looking = False
+    def _take(self, lane: asyncio.Task[None], rested: bool) -> Batch[ConnectionT] | None:
+        self._looking.discard(lane)
         for operation in self._queues.operations():
-            if operation.writes and self._statements.writers >= self._max_writers:
-                continue
-            if calls := self._queues.take(operation, self._limit(operation), self._statements.writing):
+            share = self._share(operation, rested)
+            if share and (calls := self._queues.take(operation, share, self._statements.writing)):
                 if self._queues.waiting:
-                    self.wake()
-                return Batch(operation, calls, cast("asyncio.Task[None]", asyncio.current_task()))
+                    self._wake()
+                return Batch(operation, calls, lane)
         return None
 
-    def _limit(self, operation: Operation[ConnectionT]) -> int:
-        """How many calls a lane takes at most."""
-        waiting = self._queues.length(operation)
-        if waiting >= MIN_SPLIT_ITEMS and self._has_room_beside(operation):
-            return min(MAX_BATCH_ITEMS, (waiting + 1) // 2)
-        return MAX_BATCH_ITEMS
+    def _share(self, operation: Operation[ConnectionT], rested: bool = False) -> int:
+        """How many calls for an operation a lane takes at most.
 
-    def _has_room_beside(self, operation: Operation[ConnectionT]) -> bool:
-        """Whether another lane could run the same operation beside the one that is about to."""
-        if operation.writes and self._statements.writers + 1 >= self._max_writers:
-            return False
-        return bool(self._idle) or len(self.tasks) < self._max_lanes
+        Args:
+            operation: What is called for.
+            rested: Whether the lane has rested: it takes what lanes with work have left for so long.
+        """
+        if operation.writes and self._statements.writers >= self._max_writers:
+            return 0
+        waiting = self._queues.length(operation)
+        statements, calls = self._statements.under_way(operation)
+        if waiting + calls < MIN_SHARED:
+            return MAX_BATCH_ITEMS
+        shares = self._write_shares if operation.writes else self._read_shares
+        share = -(-(waiting + calls) // shares)
+        # What is left over for one more statement is not worth it: the next lane that is through takes it along.
+        return 0 if statements >= shares and waiting < share and not rested else min(MAX_BATCH_ITEMS, share)

@@ -162,6 +162,11 @@ class Statements(Generic[ConnectionT]):
             call.retried = True
         self._queues.put_back(batch.operation, again)
 
+    def under_way(self, operation: Operation[ConnectionT]) -> tuple[int, int]:
+        """How many statements of an operation are under way, and how many calls they carry."""
+        sizes = [len(batch.calls) for batch in self._in_flight.values() if batch.operation is operation]
+        return len(sizes), sum(sizes)
+
     def overdue(self, now: float) -> list[Call]:
         """The calls under way whose time is up."""
         return [call for batch in self._in_flight.values() for call in batch.calls if call.deadline <= now]

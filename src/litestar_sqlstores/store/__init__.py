@@ -91,6 +91,7 @@ class BaseSQLSpecStore(
             max_lanes=connections,
             # One is left for reads, which then never wait for a commit.
             max_writers=min(backend.max_writers, max(1, connections - 1)),
+            shares=backend.shares,
             max_pending=settings.max_pending,
             timeout=settings.timeout,
             observer=None if settings.observer is None else Observers(settings.observer),
