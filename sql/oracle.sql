@@ -80,6 +80,15 @@ UPDATE /* slot: table */ SET
   /* include: replaced */
 WHERE key_digest = :digest
 
+-- name: update-number
+-- Store a number in an entry that was alive when it was locked; the entry keeps its expiry, should that pass meanwhile.
+-- :digest, :data, :keytext
+UPDATE /* slot: table */ SET
+  data = /* slot: data_in */,
+  key_text = :keytext,
+  updated_at = /* include: now */
+WHERE key_digest = :digest
+
 -- name: replace
 -- Store an entry in place of one that is alive.
 -- :digest, :data, :ttl, :owner

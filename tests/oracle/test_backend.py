@@ -279,6 +279,15 @@ async def test_a_renewal_leaves_alone_what_another_has_set_meanwhile(server: Ser
         assert await one.expires_in("key") in range(5, 11)
 
 
+async def test_a_number_that_expires_while_it_is_added_to_has_expired(server: Server, meanwhile: Meanwhile) -> None:
+    async with store_on(server) as store:
+        await store.increment("key", 5, expires_in=1)
+        meanwhile(lambda: asyncio.sleep(1.1))
+        assert await store.increment("key", 2, expires_in=100) == 7
+        assert await store.get("key") is None
+        assert await store.increment("key", 2, expires_in=100) == 2
+
+
 async def test_a_long_value_that_another_has_deleted_meanwhile(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     async with store_on(server) as one, create_store(server.url) as other:
         await one.set_many({"long": b"x" * 5000, "short": b"x"})

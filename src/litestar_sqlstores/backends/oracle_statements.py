@@ -30,7 +30,7 @@ EMPTY_OWNER = "\0"
 
 _QUERIES = ("get", "lock", "get_whole", "remaining", "inspect")
 _WRITES = (
-    *("insert", "update", "update_keeping_ttl", "replace", "renew"),
+    *("insert", "update", "update_keeping_ttl", "update_number", "replace", "renew"),
     *("delete", "delete_namespace", "delete_prefix", "delete_owned"),
 )
 # Of what may be None, which would be bound as a text, or has many lengths, each of which would be another statement to

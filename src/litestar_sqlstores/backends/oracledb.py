@@ -136,16 +136,16 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
 
     async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
         numbers: dict[bytes, int] = {}
-        rows: dict[str, list[dict[str, Any]]] = {"update_keeping_ttl": [], "update": [], "insert": []}
+        rows: dict[str, list[dict[str, Any]]] = {"update_number": [], "update": [], "insert": []}
         async with connection.transaction():
             held = await connection.read("lock", list(increments))
             for key, each in increments.items():
                 row = held.get(key)
                 alive = row if row is not None and row.is_alive else None
-                statement = "update_keeping_ttl" if alive else "update" if row else "insert"
+                statement = "update_number" if alive else "update" if row else "insert"
                 numbers[key] = total(alive.data if alive else b"0", each.amount)
                 data = b"%d" % numbers[key]
-                entry = Entry(each.namespace, data, each.ttl, 0, alive.owner if alive else None, each.key_text)
+                entry = Entry(each.namespace, data, each.ttl, 0, None, each.key_text)
                 rows[statement].append(connection.row(key, entry))
             for statement, batch in rows.items():
                 await connection.write(statement, batch)

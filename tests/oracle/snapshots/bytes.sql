@@ -200,3 +200,10 @@ UPDATE "sessions" SET
   updated_at = SYS_EXTRACT_UTC(SYSTIMESTAMP),
   created_at = CASE WHEN expires_at <= SYS_EXTRACT_UTC(SYSTIMESTAMP) THEN SYS_EXTRACT_UTC(SYSTIMESTAMP) ELSE created_at END
 WHERE key_digest = :digest;
+
+-- update_number
+UPDATE "sessions" SET
+  data = :data,
+  key_text = :keytext,
+  updated_at = SYS_EXTRACT_UTC(SYSTIMESTAMP)
+WHERE key_digest = :digest;
