@@ -449,8 +449,7 @@ async def test_connections_that_are_killed_are_replaced(url: str) -> None:
             await asyncio.gather(*calls)
             assert set((await store.get_many(KEYS)).values()) == {str(number).encode()}
 
-            # One at a time: a call that loses a second connection is not tried again. The one that was killed may be at
-            # rest in a lane, which gives it back to the pool, which throws it away.
+            # The one that was killed may be at rest in a lane, which gives it back to the pool, which throws it away.
             async def is_gone(killed: tuple[int] = killed) -> bool:
                 return killed not in await execute(mine)
 

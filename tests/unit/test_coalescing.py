@@ -13,7 +13,7 @@ import pytest
 
 from litestar_sqlstores.coalescing import Coalescer, Failure, lanes, queues
 from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS, MIN_SHARED
-from litestar_sqlstores.coalescing.statements import MAX_CONFLICT_RETRIES
+from litestar_sqlstores.coalescing.statements import LOSS_SECONDS, MAX_CONFLICT_RETRIES, MAX_LOSSES
 from litestar_sqlstores.errors import (
     ClosedError,
     ConfigurationError,
@@ -1154,7 +1154,7 @@ async def test_a_call_that_meets_conflicts_until_its_time_is_up_says_so() -> Non
 
 
 @on_every_loop
-async def test_a_lost_connection_is_replaced_and_its_calls_are_tried_once_more() -> None:
+async def test_a_lost_connection_is_replaced_and_its_calls_are_tried_again() -> None:
     database = FakeDatabase()
     coalescer = database.coalescer(max_lanes=1)
     database.fail_once(Failure.DISCONNECTED)
@@ -1166,15 +1166,48 @@ async def test_a_lost_connection_is_replaced_and_its_calls_are_tried_once_more()
 
 
 @on_every_loop
-async def test_calls_that_lose_two_connections_fail() -> None:
+async def test_calls_outlive_that_all_connections_end_together() -> None:
+    database = FakeDatabase()
+    coalescer = database.coalescer()
+    database.hold()
+    calls: list[asyncio.Future[Any]] = []
+    for operation, key in ((database.get, A), (database.length, B), (database.set, C), (database.delete, D)):
+        calls.append(coalescer.submit(operation, key))
+        await database.next_statement()
+    database.fail_once(*[Failure.DISCONNECTED] * (len(database.running) - 1))
+    for statement in list(database.running):
+        statement.fail(Failure.DISCONNECTED)
+        await settle()
+    assert await outcomes(calls) == [None] * 4
+    await assert_at_rest(coalescer, database)
+
+
+@on_every_loop
+async def test_calls_that_lose_connection_after_connection_fail() -> None:
     database = FakeDatabase()
     coalescer = database.coalescer(max_lanes=1)
-    database.fail_once(Failure.DISCONNECTED, Failure.DISCONNECTED)
+    database.fail_once(*[Failure.DISCONNECTED] * (MAX_LOSSES + 1))
     answers = await outcomes(submit_all(coalescer, database.set, [A, B], 1))
     assert [type(answer) for answer in answers] == [UnavailableError] * 2
     assert answers[0] is not answers[1]
     assert all(isinstance(answer.__cause__, DriverError) for answer in answers)
     assert await coalescer.submit(database.set, A, 2) is None
+    await assert_at_rest(coalescer, database)
+
+
+@in_virtual_time
+async def test_calls_that_lose_connections_slowly_fail_with_the_second() -> None:
+    database = FakeDatabase()
+    coalescer = database.coalescer(max_lanes=1)
+
+    async def fail_slowly(statement: Statement) -> None:
+        await asyncio.sleep(LOSS_SECONDS)
+        raise DriverError(Failure.DISCONNECTED)
+
+    database.on_statement = fail_slowly
+    with pytest.raises(UnavailableError):
+        await coalescer.submit(database.get, A)
+    assert len(database.statements) == 2
     await assert_at_rest(coalescer, database)
 
 
@@ -1189,7 +1222,7 @@ async def test_what_was_not_sent_is_sent_on_another_connection_however_often_and
 
 
 @on_every_loop
-async def test_each_call_has_its_own_second_try() -> None:
+async def test_each_call_has_tries_of_its_own() -> None:
     database = FakeDatabase()
     coalescer = database.coalescer(max_lanes=1)
     database.hold()
@@ -1198,14 +1231,15 @@ async def test_each_call_has_its_own_second_try() -> None:
     calls.append(coalescer.submit(database.get, B))
     statement.fail(Failure.DISCONNECTED)
 
-    second = await database.next_statement()
-    assert second.keys == [A, B]
-    second.fail(Failure.DISCONNECTED)
+    for _ in range(MAX_LOSSES):
+        statement = await database.next_statement()
+        assert statement.keys == [A, B]
+        statement.fail(Failure.DISCONNECTED)
     with pytest.raises(UnavailableError):
         await calls[0]
-    third = await database.next_statement()
-    assert third.keys == [B]
-    third.finish()
+    last = await database.next_statement()
+    assert last.keys == [B]
+    last.finish()
     assert await calls[1] is None
     await assert_at_rest(coalescer, database)
 

@@ -119,7 +119,7 @@ class Coalescer(Generic[ConnectionT]):
         call.argument = argument
         call.size = size
         call.deadline = loop.time() + self._timeout
-        call.retried = False
+        call.losses = 0
         self._queues.add(operation, call)
         if self._watchdog is None:
             self._watch(call.deadline, loop)

@@ -20,6 +20,10 @@ __all__ = ("MAX_CONFLICT_RETRIES", "Statements")
 ConnectionT = TypeVar("ConnectionT")
 
 MAX_CONFLICT_RETRIES = 8
+MAX_LOSSES = 4
+"""How many connections a call may lose: a server that restarts ends all of them, and a store has so many by default."""
+LOSS_SECONDS = 1.0
+"""How long they take to end. What loses another one later is given up: a statement may take long to fail."""
 DISCARD_SECONDS = 2.0
 """How long calls for the same keys wait for the end of a broken connection, on which a statement may be under way."""
 
@@ -153,14 +157,21 @@ class Statements(Generic[ConnectionT]):
         return True
 
     def _lost_connection(self, batch: Batch[ConnectionT], error: Exception) -> None:
-        last = [call for call in batch.calls if call.retried or not batch.operation.repeatable]
+        now = asyncio.get_running_loop().time()
+        last = [call for call in batch.calls if not (batch.operation.repeatable and self._may_lose(call, now))]
         self.fail(last, partial(self._connector.describe, error))
         again = batch.unanswered()
         if again:
             self._tell_retry(batch.operation, Failure.DISCONNECTED)
         for call in again:
-            call.retried = True
+            if not call.losses:
+                call.lost_at = now
+            call.losses += 1
         self._queues.put_back(batch.operation, again)
+
+    def _may_lose(self, call: Call, now: float) -> bool:
+        """Whether a call that has lost a connection is tried again."""
+        return not call.losses or (call.losses < MAX_LOSSES and now - call.lost_at < LOSS_SECONDS)
 
     def under_way(self, operation: Operation[ConnectionT]) -> tuple[int, int]:
         """How many statements of an operation are under way, and how many calls they carry."""
