@@ -22,7 +22,7 @@ ConnectionT = TypeVar("ConnectionT")
 MAX_CONFLICT_RETRIES = 8
 MAX_LOSSES = 4
 """How many connections a call may lose: a server that restarts ends all of them, and a store has so many by default."""
-LOSS_SECONDS = 1.0
+LOSS_SECONDS = 0.2
 """How long they take to end. What loses another one later is given up: a statement may take long to fail."""
 DISCARD_SECONDS = 2.0
 """How long calls for the same keys wait for the end of a broken connection, on which a statement may be under way."""
