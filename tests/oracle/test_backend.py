@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import oracledb
@@ -29,6 +30,7 @@ from litestar_sqlstores.settings import Settings
 from tests.oracle import servers
 from tests.oracle_double import Server
 from tests.oracle_double.hsqldb import oracle_error
+from tests.servers import require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -42,7 +44,7 @@ V19, V21, V26 = (19, 3, 0, 0, 0), (21, 3, 0, 0, 0), (26, 1, 0, 0, 0)
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
+    with require(Server) as server:
         yield server
 
 
@@ -64,7 +66,7 @@ def ddl(server: Server) -> str:
 
 @pytest.mark.parametrize("version", [(12, 2, 0, 1, 0), (18, 14, 0, 0, 0)])
 async def test_a_server_that_is_too_old_is_refused_at_first_use(version: tuple[int, ...]) -> None:
-    with Server(version) as server:
+    with require(partial(Server, version)) as server:
         async with create_store(server.url) as store:
             answers = await asyncio.gather(store.get("key"), store.create_table(), return_exceptions=True)
             for answer in answers:
@@ -76,7 +78,7 @@ async def test_a_server_that_is_too_old_is_refused_at_first_use(version: tuple[i
 
 @pytest.mark.parametrize("version, declared", [(V19, "CHECK (data IS JSON)"), (V21, "data JSON"), (V26, "data JSON")])
 async def test_json_is_what_the_server_calls_it(version: tuple[int, ...], declared: str) -> None:
-    with Server(version) as server:
+    with require(partial(Server, version)) as server:
         async with store_on(server, data_format="json") as store:
             assert declared in ddl(server)
             await store.set("key", b'{"a": [1, 2.5, null]}')
@@ -98,7 +100,7 @@ async def test_a_table_survives_the_upgrade_of_its_server(server: Server) -> Non
 
 @pytest.mark.parametrize("value", [b"1", b'"text"', b"null", b" [1] ", b"[[1]]", b"\n{}", b"-1.5e3"])
 async def test_json_that_is_no_object_before_21c(value: bytes) -> None:
-    with Server(V19) as server:
+    with require(partial(Server, V19)) as server:
         async with store_on(server, data_format="json") as store:
             await store.set("key", value)
             assert await store.get("key") == value.strip()

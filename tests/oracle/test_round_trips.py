@@ -10,6 +10,7 @@ import pytest
 
 from litestar_sqlstores import create_store
 from tests.oracle_double import Server
+from tests.servers import require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -22,7 +23,7 @@ VALUES = {key: b'{"visits": %d}' % number for number, key in enumerate(KEYS)}
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
+    with require(Server) as server:
         yield server
 
 
