@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 from sqlspec.adapters.aiomysql import AiomysqlConfig
@@ -26,11 +27,10 @@ from litestar_sqlstores import BaseSQLSpecStore, create_store
 from litestar_sqlstores.statements import TableName
 from tests.oracle import servers as oracle
 from tests.servers import (
-    MYSQL_VARIABLE,
-    GivenMySQL,
     GivenSpanner,
     SpannerEmulator,
     mariadb_from_environment_or_private,
+    mysql_from_environment_or_private,
     postgres_from_environment_or_private,
     require,
     spanner_from_environment_or_private,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from tests.servers import GivenMySQL, MariaDBServer, MySQLServer
 
 __all__ = ("BACKENDS", "Backend", "Database", "Store", "Stores", "quoted_table", "register", "rows")
 
@@ -51,7 +53,7 @@ EVERYTHING = frozenset(
         "processes",  # others can reach the database
         "workers",  # and write at the same time
         "pool",  # the size of the pool means something
-        "schemas",  # tables can be in a schema named `other_schema`
+        "schemas",  # tables can be in another schema
         "json",  # as well as bytes
         "any name",  # of a table
         "any number",  # in JSON
@@ -68,11 +70,14 @@ class Database:
     Args:
         new_config: Makes a SQLSpec config of the database, with a pool of so many connections.
         url: The URL that `create_store` takes. Others reach the same database with it if the backend says "processes".
+        table: The name of the table.
+        schema: Another schema that tables can be in, if the backend says "schemas".
     """
 
     new_config: Callable[[int], Any]
     url: str
     table: str = field(default_factory=lambda: f"sessions_{next(_numbers)}")
+    schema: str = "other_schema"
 
 
 @dataclass(frozen=True)
@@ -207,19 +212,32 @@ register(Backend("postgresql", _postgres, _postgres_server))
 # -- MariaDB and MySQL
 
 
+def _with_another_schema(server: MariaDBServer | MySQLServer | GivenMySQL) -> str:
+    """A database and, as MySQL has no other schemas, another one named after it; the URL of the first."""
+    dsn = server.create_database()
+    server.create_database(_other_schema(dsn))
+    return dsn
+
+
+def _other_schema(dsn: str) -> str:
+    return f"{urlsplit(dsn).path[1:]}_other"
+
+
+# Nothing here outlives the servers, so nothing has to reach the disk.
+HASTY = {"innodb-flush-log-at-trx-commit": "0"}
+
+
 @contextmanager
 def _mariadb_server() -> Iterator[str]:
-    # Nothing here outlives the server, so nothing has to reach the disk.
-    with require(partial(mariadb_from_environment_or_private, {"innodb-flush-log-at-trx-commit": "0"})) as server:
-        server.create_database("other_schema")
-        yield server.create_database()
+    with require(partial(mariadb_from_environment_or_private, HASTY)) as server:
+        yield _with_another_schema(server)
 
 
 @contextmanager
 def _mysql_server() -> Iterator[str]:
-    with GivenMySQL(os.environ[MYSQL_VARIABLE]) as server:
-        server.create_database("other_schema")
-        yield server.create_database()
+    # CI need not have it, because its package does not go with MariaDB's.
+    with require(partial(mysql_from_environment_or_private, HASTY | {"sync-binlog": "0"}), in_ci=False) as server:
+        yield _with_another_schema(server)
 
 
 def _mysql_config(dsn: str, pool_size: int) -> AiomysqlConfig:
@@ -228,7 +246,7 @@ def _mysql_config(dsn: str, pool_size: int) -> AiomysqlConfig:
 
 
 def _mysql(dsn: str, folder: Path) -> Database:
-    return Database(partial(_mysql_config, dsn), dsn)
+    return Database(partial(_mysql_config, dsn), dsn, schema=_other_schema(dsn))
 
 
 def _asyncmy_config(dsn: str, pool_size: int) -> AsyncmyConfig:
@@ -236,14 +254,13 @@ def _asyncmy_config(dsn: str, pool_size: int) -> AsyncmyConfig:
 
 
 def _asyncmy(dsn: str, folder: Path) -> Database:
-    return Database(partial(_asyncmy_config, dsn), dsn.replace("mysql:", "mysql+asyncmy:"))
+    return Database(partial(_asyncmy_config, dsn), dsn.replace("mysql:", "mysql+asyncmy:"), schema=_other_schema(dsn))
 
 
 _of_mysql = partial(Backend, analyze="ANALYZE TABLE {table}")
 register(_of_mysql("mariadb", _mysql, _mariadb_server))
 register(_of_mysql("mariadb-asyncmy", _asyncmy, _mariadb_server, formats=("bytes",), topic="driver"))
-if MYSQL_VARIABLE in os.environ:  # there is none to install here that is new enough
-    register(_of_mysql("mysql", _mysql, _mysql_server))
+register(_of_mysql("mysql", _mysql, _mysql_server, capabilities=EVERYTHING - {"any number"}))
 
 
 # -- Cloud Spanner

@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests import servers
 from tests.oracle.servers import ORACLE_VARIABLE
+from tests.servers import mysql, postgres, spanner
 
 ROOT = Path(__file__).parents[1]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 VARIABLES = {
-    "postgresql": servers.POSTGRES_VARIABLE,
-    "mysql": servers.MYSQL_VARIABLE,
-    "mariadb": servers.MARIADB_VARIABLE,
+    "postgresql": postgres.VARIABLE,
+    "mysql": mysql.MYSQL_VARIABLE,
+    "mariadb": mysql.MARIADB_VARIABLE,
     "oracle": ORACLE_VARIABLE,
-    "spanner": servers.SPANNER_VARIABLE,
+    "spanner": spanner.VARIABLE,
 }
 EXPORTS = dict(shlex.split(line)[2].split("=", 1) for line in re.findall(r"^\$ export .*$", GUIDE, re.MULTILINE))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ from litestar_sqlstores.backends.mysql_literals import MAX_HEX_BYTES
 from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS
 from litestar_sqlstores.statements import TableName, load_statements
 from tests.parsing import unparsable
-from tests.servers import MYSQL_VARIABLE, GivenMySQL, MariaDBServer, require
+from tests.servers import GivenMySQL, MariaDBServer, MySQLServer, mysql_from_environment_or_private, require
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -60,13 +60,17 @@ def private() -> Iterator[Disguised]:
         yield server
 
 
-@pytest.fixture(params=["mariadb", *(["mysql"] if MYSQL_VARIABLE in os.environ else [])])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "mysql":
-        with GivenMySQL(os.environ[MYSQL_VARIABLE]) as given:
-            yield given.create_database()
-    else:
-        yield request.getfixturevalue("private").create_database()
+@pytest.fixture(scope="module")
+def mysql() -> Iterator[MySQLServer | GivenMySQL]:
+    with require(partial(mysql_from_environment_or_private, QUIET), in_ci=False) as server:
+        yield server
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def url(request: pytest.FixtureRequest) -> str:
+    server = "mysql" if request.param == "mysql" else "private"
+    database: str = request.getfixturevalue(server).create_database()
+    return database
 
 
 @asynccontextmanager
@@ -112,12 +116,18 @@ async def client(url: str, **options: Any) -> AsyncIterator[Client]:
         user=parts.username,
         password=parts.password or "",
         db=parts.path[1:],
-        **{"autocommit": True, **options},
+        # The driver makes warnings of what the server notes about our questions, such as how it reads a table.
+        **{"autocommit": True, "init_command": "SET max_error_count = 0", **options},
     )
     try:
         yield Client(connection)
     finally:
         connection.close()
+
+
+async def is_mariadb(execute: Client) -> bool:
+    ((version,),) = await execute("SELECT VERSION()")
+    return "mariadb" in version.lower()
 
 
 # -- the session of a connection
@@ -150,6 +160,7 @@ STRANGE_SESSIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("session", STRANGE_SESSIONS.values(), ids=STRANGE_SESSIONS)
+@pytest.mark.filterwarnings("ignore:Changing sql mode 'PAD_CHAR_TO_FULL_LENGTH' is deprecated")
 async def test_any_session_will_do_and_stays_as_it_was(url: str, session: Mapping[str, Any]) -> None:
     text = "' OR 1=1 -- \\' \" \\ \n % %s é😀"
     async with configured(url, **session) as store:
@@ -180,7 +191,7 @@ async def test_a_store_with_a_pool_of_its_own_sets_a_session_up_once(url: str) -
     async with opened(url) as store, client(url) as execute:
         await store.get("key")
         questions = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Questions'"
-        if "mariadb" not in (await execute("SELECT VERSION()"))[0][0].lower():
+        if not await is_mariadb(execute):
             questions = questions.replace("information_schema", "performance_schema")
         before = int((await execute(questions))[0][0])
         for _ in range(10):
@@ -310,7 +321,7 @@ async def test_keys_are_looked_up_by_key(url: str, rows: int) -> None:
         await execute("ANALYZE TABLE litestar_session")
         keys = [store.digest(str(number)) for number in range(3)]
         for name in ("get", "get_for_renewal", "remaining", "delete", "lock_for_replacement", "renew"):
-            plans = await explained(execute, rendered(name, keys))
+            plans = await explained(execute, await rendered(execute, name, keys))
             assert {plan["key"] for plan in plans} == {"PRIMARY"}, name
             assert {plan["type"] for plan in plans} <= {"range", "eq_ref", "const"}, name
             assert sum(plan["rows"] for plan in plans) <= len(keys), name
@@ -322,13 +333,14 @@ async def test_batches_are_found_through_an_index(url: str, name: str) -> None:
         await other.set_many({str(number): b"1" for number in range(2000)}, expires_in=7200, owner="other")
         await store.set_many({str(number): b"1" for number in range(10)}, expires_in=0.001, owner="ada")
         await execute("ANALYZE TABLE litestar_session")
-        plans = await explained(execute, rendered(name, []))
+        plans = await explained(execute, await rendered(execute, name, []))
         assert all(plan["key"] is not None and plan["rows"] <= 20 for plan in plans), plans
 
 
-def rendered(name: str, keys: list[bytes]) -> str:
+async def rendered(execute: Client, name: str, keys: list[bytes]) -> str:
     """A statement about keys, or about the namespace LITESTAR and the owner ada, as it is sent."""
-    sql = load_statements("mysql", TableName("litestar_session"), ("bytes", "mariadb"), "`")[name]
+    server = "mariadb" if await is_mariadb(execute) else "mysql"
+    sql = load_statements("mysql", TableName("litestar_session"), ("bytes", server), "`")[name]
     statement = Statement.parse(sql)
     texts = ["LITESTAR", 8]
     parameters: dict[str, list[Any]] = {
@@ -348,7 +360,8 @@ async def explained(execute: Client, sql: str) -> list[dict[str, Any]]:
     columns = ("id", "select_type", "table", "type", "possible_keys", "key", "key_len", "ref", "rows", "extra")
     statement = next(part for part in sql.split(";") if not part.strip().startswith(("SET", "START")))
     plans = []
-    for row in await execute(f"EXPLAIN {statement}"):
+    traditional = "" if await is_mariadb(execute) else "FORMAT=TRADITIONAL "
+    for row in await execute(f"EXPLAIN {traditional}{statement}"):
         # MySQL also says which partitions and which part of the rows.
         plan = dict(zip(columns, row if len(row) == 10 else (*row[:3], *row[4:10], row[11]), strict=True))
         if plan["table"] is not None and not plan["table"].startswith("<"):

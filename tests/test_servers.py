@@ -13,7 +13,6 @@ import asyncpg
 import psutil
 import pytest
 
-from tests import servers
 from tests.servers import (
     GivenPostgres,
     PostgresServer,
@@ -217,7 +216,7 @@ def test_without_the_variable_the_server_is_private(postgres: PostgresServer, mo
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LITESTAR_SQLSTORES_TEST_POSTGRES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(servers, "POSTGRES_FOLDERS", ())
+    monkeypatch.setattr("tests.servers.postgres.FOLDERS", ())
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -240,7 +239,7 @@ def test_a_missing_server_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyP
 
 def test_the_newest_postgres_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(servers, "POSTGRES_FOLDERS", (f"{tmp_path}/*/bin",))
+    monkeypatch.setattr("tests.servers.postgres.FOLDERS", (f"{tmp_path}/*/bin",))
     for version, programs in {"9": ["initdb", "postgres"], "15": ["initdb", "postgres"], "16": ["initdb"]}.items():
         (folder := tmp_path / version / "bin").mkdir(parents=True)
         for program in programs:

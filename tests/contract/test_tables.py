@@ -185,8 +185,8 @@ async def test_a_table_may_have_any_name(store: Store, stores: Stores, backend: 
 
 @pytest.mark.needs("schemas")
 async def test_a_table_may_be_in_a_schema(store: Store, stores: Stores) -> None:
-    elsewhere = stores(table=f"other_schema.{store.settings.table}")
-    with pytest.raises(MissingTableError, match="other_schema"):
+    elsewhere = stores(table=f"{stores.database.schema}.{store.settings.table}")
+    with pytest.raises(MissingTableError, match=stores.database.schema):
         await elsewhere.get("key")
     await elsewhere.create_table()
     await elsewhere.create_table()

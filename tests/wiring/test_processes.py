@@ -43,9 +43,11 @@ FILL = {
     """,
     "mysql": """
         INSERT INTO {table} (key_digest, namespace, data, expires_at, created_at, updated_at)
-        SELECT UNHEX(SHA2(CONCAT('{sign}', seq), 256)), 'LITESTAR', '1', UTC_TIMESTAMP() {sign} INTERVAL 1 HOUR,
-          UTC_TIMESTAMP(), UTC_TIMESTAMP()
-        FROM seq_1_to_{count}
+        WITH RECURSIVE n AS (SELECT 0 AS number UNION ALL SELECT number + 1 FROM n WHERE number < 999)
+        SELECT UNHEX(SHA2(CONCAT('{sign}', n.number * 1000 + m.number), 256)), 'LITESTAR', '1',
+          UTC_TIMESTAMP() {sign} INTERVAL 1 HOUR, UTC_TIMESTAMP(), UTC_TIMESTAMP()
+        FROM n, n AS m
+        LIMIT {count}
     """,
 }
 
