@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar_sqlstores import errors
-from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Operation, Together
+from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Limits, Operation, Together
+from litestar_sqlstores.observability import Observer
 
 ERRORS: dict[Failure, type[errors.StoreError]] = {
     Failure.CONFLICT: errors.ConflictError,
@@ -147,8 +148,8 @@ class FakeDatabase:
         self.exchange = self._operation("exchange", together=Together.APART, repeatable=False)
         self.connector: Connector[Connection] = Connector(self._connect, self._discard, classify, describe)
 
-    def coalescer(self, **options: Any) -> Coalescer[Connection]:
-        return Coalescer(self.connector, **options)
+    def coalescer(self, observer: Observer | None = None, **limits: Any) -> Coalescer[Connection]:
+        return Coalescer(self.connector, Limits(**limits), observer)
 
     # -- what tests do
 
@@ -307,12 +308,5 @@ async def assert_at_rest(coalescer: Coalescer[Connection], database: FakeDatabas
     assert not database.violations
     assert not database.connected
     assert not database.running
-    fresh = Coalescer(
-        coalescer._connector,
-        max_lanes=coalescer._max_lanes,
-        max_writers=coalescer._max_writers,
-        shares=coalescer._shares,
-        max_pending=coalescer._max_pending,
-        timeout=coalescer._timeout,
-    )
+    fresh = Coalescer(coalescer._connector, coalescer._limits)
     assert footprint(coalescer) == footprint(fresh)

@@ -31,6 +31,7 @@ What callers can rely on:
 from __future__ import annotations
 
 from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer
+from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Operation, Together
 from litestar_sqlstores.coalescing.queues import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 
@@ -42,6 +43,7 @@ __all__ = (
     "Coalescer",
     "Connector",
     "Failure",
+    "Limits",
     "Operation",
     "Together",
 )

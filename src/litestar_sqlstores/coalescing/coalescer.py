@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from litestar_sqlstores.coalescing.calls import Call
 from litestar_sqlstores.coalescing.lanes import Lanes
+from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector, Operation
 from litestar_sqlstores.coalescing.queues import Queues
 from litestar_sqlstores.coalescing.statements import Statements
@@ -27,32 +28,19 @@ class Coalescer(Generic[ConnectionT]):
 
     Args:
         connector: How to reach the database.
-        max_lanes: How many connections to use at most.
-        max_writers: How many of them may write at a time; reads then always find a free one.
-        shares: Among how many statements many calls for one operation are shared.
-        max_pending: How many calls may wait; one more is refused.
-        timeout: Seconds until a call without an answer fails.
+        limits: What to use at most.
         observer: Who is told of each statement.
     """
 
     def __init__(
-        self,
-        connector: Connector[ConnectionT],
-        *,
-        max_lanes: int = 4,
-        max_writers: int = 2,
-        shares: int = 2,
-        max_pending: int = 10_000,
-        timeout: float = 10.0,
-        observer: Observer | None = None,
+        self, connector: Connector[ConnectionT], limits: Limits | None = None, observer: Observer | None = None
     ) -> None:
         self._connector = connector
+        self._limits = limits = limits or Limits()
         self._observer = observer
-        self._max_lanes = max_lanes
-        self._max_writers = max_writers
-        self._shares = shares
-        self._max_pending = max_pending
-        self._timeout = timeout
+        # Asked for at each call.
+        self._max_pending = limits.max_pending
+        self._timeout = limits.timeout
         self._closed = False
         # Timers and callbacks outlive the request that happens to cause them, and must not keep it alive.
         self._context = contextvars.Context()
@@ -63,15 +51,7 @@ class Coalescer(Generic[ConnectionT]):
         """Start from nothing, as after the end of the event loop that everything belonged to."""
         self._queues: Queues[ConnectionT] = Queues()
         self._statements = Statements(self._connector, self._queues, self._observer, self._timeout)
-        self._lanes = Lanes(
-            self._connector,
-            self._queues,
-            self._statements,
-            self._context,
-            max_lanes=self._max_lanes,
-            max_writers=self._max_writers,
-            shares=self._shares,
-        )
+        self._lanes = Lanes(self._connector, self._queues, self._statements, self._limits, self._context)
         self._make_room_after = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Generic, TypeVar, cast
 
 from litestar_sqlstores.coalescing.calls import Batch
+from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector, Operation
 from litestar_sqlstores.coalescing.queues import MAX_BATCH_ITEMS, Queues
 from litestar_sqlstores.coalescing.statements import Statements
@@ -38,10 +39,8 @@ class Lanes(Generic[ConnectionT]):
         connector: How to reach the database.
         queues: Where the calls wait.
         statements: What runs them.
+        limits: How many there are, and what they do at a time.
         context: What timers and callbacks run in.
-        max_lanes: How many connections to use at most.
-        max_writers: How many of them may write at a time.
-        shares: Among how many statements many calls for one operation are shared.
     """
 
     def __init__(
@@ -49,20 +48,16 @@ class Lanes(Generic[ConnectionT]):
         connector: Connector[ConnectionT],
         queues: Queues[ConnectionT],
         statements: Statements[ConnectionT],
+        limits: Limits,
         context: contextvars.Context,
-        *,
-        max_lanes: int,
-        max_writers: int,
-        shares: int,
     ) -> None:
         self._connector = connector
         self._queues = queues
         self._statements = statements
         self._context = context
-        self._max_lanes = max_lanes
-        self._max_writers = max_writers
-        self._read_shares = min(shares, max_lanes)
-        self._write_shares = min(shares, max_lanes, max_writers)
+        self._limits = limits
+        self._read_shares = min(limits.shares, limits.max_lanes)
+        self._write_shares = min(limits.shares, limits.max_lanes, limits.max_writers)
         self._connecting = False
         self._connect_after = 0.0
         self._idle: dict[asyncio.Task[None], asyncio.Future[bool]] = {}
@@ -88,7 +83,7 @@ class Lanes(Generic[ConnectionT]):
                 waiter.set_result(True)
                 self._looking.add(lane)
                 return
-        if not self._connecting and len(self.tasks) < self._max_lanes and self._may_connect():
+        if not self._connecting and len(self.tasks) < self._limits.max_lanes and self._may_connect():
             self._connecting = True
             # A context of its own: a lane outlives the request that happened to start it.
             lane = asyncio.create_task(self._run_lane(), context=contextvars.Context())
@@ -236,7 +231,7 @@ class Lanes(Generic[ConnectionT]):
             operation: What is called for.
             rested: Whether the lane has rested: it takes what lanes with work have left for so long.
         """
-        if operation.writes and self._statements.writers >= self._max_writers:
+        if operation.writes and self._statements.writers >= self._limits.max_writers:
             return 0
         waiting = self._queues.length(operation)
         statements, calls = self._statements.under_way(operation)

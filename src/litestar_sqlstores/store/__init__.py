@@ -36,7 +36,7 @@ from litestar.stores.base import NamespacedStore
 
 from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.operations import Operations
-from litestar_sqlstores.coalescing import CLOSED, Coalescer, Connector
+from litestar_sqlstores.coalescing import CLOSED, Coalescer, Connector, Limits
 from litestar_sqlstores.errors import ClosedError
 from litestar_sqlstores.keys import child_namespace, key_digester
 from litestar_sqlstores.observability import Observers
@@ -88,13 +88,15 @@ class BaseSQLSpecStore(
         self._operations = Operations(backend)
         self._shared = Coalescer(
             Connector(self._connect, backend.discard, backend.classify, backend.describe),
-            max_lanes=connections,
-            # One is left for reads, which then never wait for a commit.
-            max_writers=min(backend.max_writers, max(1, connections - 1)),
-            shares=backend.shares,
-            max_pending=settings.max_pending,
-            timeout=settings.timeout,
-            observer=None if settings.observer is None else Observers(settings.observer),
+            Limits(
+                max_lanes=connections,
+                # One is left for reads, which then never wait for a commit.
+                max_writers=min(backend.max_writers, max(1, connections - 1)),
+                shares=backend.shares,
+                max_pending=settings.max_pending,
+                timeout=settings.timeout,
+            ),
+            None if settings.observer is None else Observers(settings.observer),
         )
         # What operations use: the shared one, unless this very store was entered and left.
         self._coalescer: Submits = self._shared
