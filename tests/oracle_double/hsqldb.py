@@ -16,7 +16,11 @@ from oracledb.errors import _Error
 from tests.servers import ServerUnavailable
 
 JARS = (os.environ.get("LITESTAR_SQLSTORES_TEST_HSQLDB", ""), "/usr/share/java/hsqldb.jar")
-JVM_OPTIONS = ("-Xrs", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
+JVM_OPTIONS = (
+    *("-Xrs", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC"),
+    # The stack of the thread that starts it, too, is guarded: from 3.12 on, Python needs more than the 1 MiB by default.
+    "-Xss8m",
+)
 
 # What it has no type for is binary text, told apart by its length.
 BLOB, JSON_BLOB, JSON = 40_000_000, 40_000_001, 40_000_002
