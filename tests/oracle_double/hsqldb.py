@@ -18,7 +18,7 @@ from tests.servers import ServerUnavailable
 JARS = (os.environ.get("LITESTAR_SQLSTORES_TEST_HSQLDB", ""), "/usr/share/java/hsqldb.jar")
 JVM_OPTIONS = (
     *("-Xrs", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC"),
-    # The stack of the thread that starts it, too, is guarded: from 3.12 on, Python needs more than the 1 MiB by default.
+    # The stack of the thread that starts it is guarded too: from 3.12 on, Python needs more than the 1 MiB by default.
     "-Xss8m",
 )
 
