@@ -267,6 +267,9 @@ register(_of_mysql("mysql", _mysql, _mysql_server, capabilities=EVERYTHING - {"a
 
 # The emulator mixes up transactions that share a session. Set here, so that the processes of the tests have it too.
 os.environ.setdefault("GOOGLE_CLOUD_SPANNER_MULTIPLEXED_SESSIONS_FOR_RW", "false")
+# Its client's library wants to live on in a child of this process. Those that become a server under another account are
+# forked for it, and have ended of that.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,12 +50,13 @@ class Register:
 async def test_no_read_ever_goes_back(store: Store, stores: Stores) -> None:
     other = stores(renew_tolerance=0)
     keys = [f"key {number}" for number in range(8)]
-    registers: dict[str, Register] = defaultdict(Register)
+    registers = {key: Register() for key in keys}
     until = time.monotonic() + 0.4
 
     async def caller(seed: int) -> None:
         choose = random.Random(seed)
-        while time.monotonic() < until:
+        # Each is written a few times, however slow the machine is.
+        while time.monotonic() < until or min(register.begun for register in registers.values()) < 3:
             key, acting = choose.choice(keys), choose.choice([store, other])
             match choose.randrange(6):
                 case 0:
@@ -71,7 +71,6 @@ async def test_no_read_ever_goes_back(store: Store, stores: Stores) -> None:
                     await registers[key].read(acting, key, None)
 
     await asyncio.gather(*map(caller, range(64)))
-    assert min(register.begun for register in registers.values()) > 2
 
 
 async def test_what_one_store_has_set_the_other_sees(store: Store, stores: Stores) -> None:
