@@ -168,7 +168,15 @@ def main() -> None:
         except OSError as error:
             sys.exit(f"Port {port} cannot be had ({error.strerror}). DEMO_PORT=8001 makes it 8001.")
     print(f"Open http://{host}:{port} (Ctrl-C ends)", flush=True)
-    Granian("examples.demo:app", host, port, interface=Interfaces.ASGI, log_level=LogLevels.warning).serve()
+    Granian(
+        "examples.demo:app",
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        log_level=LogLevels.warning,
+        # Ctrl-C reaches the worker twice, from the terminal and from its parent, which may block it for good.
+        workers_kill_timeout=5,
+    ).serve()
 
 
 if __name__ == "__main__":
