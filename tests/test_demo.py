@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import pytest
 
 from tests.servers import postgres_from_environment_or_private, require
@@ -197,3 +198,15 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"Port {demo.port} cannot be had" in demo.log
     assert "DEMO_PORT" in demo.log
     assert not (tmp_path / "demo.db").exists()
+
+
+def test_ctrl_c_ends_it_though_its_worker_is_stuck(tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    demo.start()
+    try:
+        for worker in psutil.Process(demo.process.pid).children():
+            worker.suspend()
+        demo.stop()
+    finally:
+        demo.kill()
+    assert "refused to gracefully stop" in demo.log
