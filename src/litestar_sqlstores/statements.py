@@ -105,9 +105,10 @@ def load_statements(
         return loader.get_fragment_text(fragment)
 
     def resolved(text: str) -> str:
+        # SQLSpec includes nothing in what is quoted: the statement of a job of the database's own scheduler.
         text = _INCLUDE.sub(lambda include: loader.get_fragment_text(include[1]), text)
         return _SLOT.sub(lambda slot: resolved(fill(slot[1])), text)
 
     # Not as SQLSpec's get_sql(), which parses each statement: that takes ten times as long as all else a store does
-    # before its first call, and leaves alone what is quoted, as the statement of a job for the database's scheduler is.
+    # before its first call.
     return {name: resolved(loader.get_query_text(name)) for name in loader.list_queries()}

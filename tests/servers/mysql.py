@@ -31,7 +31,6 @@ MARIADB_VARIABLE = "LITESTAR_SQLSTORES_TEST_MARIADB"
 MYSQL_VARIABLE = "LITESTAR_SQLSTORES_TEST_MYSQL"
 MYSQL_FOLDERS = ("/usr/local/mysql/bin", "/opt/mysql*/bin", "/opt/homebrew/opt/mysql*/bin")
 UNPACKED_MYSQL = Path(__file__).parents[2] / ".mysql" / "mysqld"
-_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
 class _MySQLDatabases(Databases):
@@ -176,9 +175,14 @@ def mysql_from_environment_or_private(settings: Mapping[str, str] | None = None)
     return GivenMySQL(dsn) if dsn else MySQLServer(settings)
 
 
+def _which(program: str) -> str | None:
+    """A program on PATH, or where servers are that only root has on it."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
 def _find_mariadb(program: str) -> Path:
     """One of MariaDB's server programs."""
-    if found := shutil.which(program, path=_PATH):
+    if found := _which(program):
         return Path(found)
     msg = (
         "MariaDB's server is not installed (on Debian and Ubuntu: apt-get install mariadb-server); "
@@ -188,8 +192,8 @@ def _find_mariadb(program: str) -> Path:
 
 
 def _find_mysql() -> Path:
-    """MySQL's server program, which MariaDB has a link of the same name to its own for."""
-    installed = shutil.which("mysqld", path=_PATH)
+    """MySQL's server program; the one of this name may be MariaDB's."""
+    installed = _which("mysqld")
     folders = (folder for pattern in MYSQL_FOLDERS for folder in sorted(Path("/").glob(pattern[1:]), reverse=True))
     for program in (UNPACKED_MYSQL, *([Path(installed)] if installed else []), *(each / "mysqld" for each in folders)):
         if program.exists() and "MariaDB" not in subprocess.check_output([program, "--version"], text=True):

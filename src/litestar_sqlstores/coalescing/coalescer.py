@@ -32,11 +32,9 @@ class Coalescer(Generic[ConnectionT]):
         observer: Who is told of each statement.
     """
 
-    def __init__(
-        self, connector: Connector[ConnectionT], limits: Limits | None = None, observer: Observer | None = None
-    ) -> None:
+    def __init__(self, connector: Connector[ConnectionT], limits: Limits, observer: Observer | None = None) -> None:
         self._connector = connector
-        self._limits = limits = limits or Limits()
+        self._limits = limits
         self._observer = observer
         # Asked for at each call.
         self._max_pending = limits.max_pending
