@@ -1,8 +1,8 @@
 -- MySQL 8.0.19 and later, MariaDB 10.6 and later.
 --
--- Each %s takes a literal, or several with commas between. A line that starts with "each" in a comment is there once for
--- each entry of a batch, with what the comment says between them. Literals are hexadecimal, or base64 if they are long, so
--- they mean the same under every character set and SQL mode.
+-- Each %(name)s takes a literal, or several with commas between. A line that starts with "each" in a comment is there once
+-- for each entry of a batch, with what the comment says between them, and takes literals in place of its %s. Literals are
+-- hexadecimal, or base64 if they are long, so they mean the same under every character set and SQL mode; texts are bytes.
 --
 -- Times are DATETIME(3) in UTC, on the server's clock; times to live come as milliseconds. Writes run as READ COMMITTED:
 -- they lock rows, and no gaps between them. Batches come in the order of their keys, and STRAIGHT_JOIN and FORCE INDEX
@@ -19,7 +19,7 @@ SELECT VERSION(), @@max_allowed_packet
 -- name: enter-session
 -- The settings that the statements rely on; what was set before is kept. READ COMMITTED is not among them, as its name
 -- differs. Notes, such as "table exists", would come as warnings.
--- %s: seconds to wait for a lock
+-- %(lock_wait)s: seconds to wait for a lock
 SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   @litestar_sqlstores_sql_mode = @@SESSION.sql_mode,
   @litestar_sqlstores_sql_notes = @@SESSION.sql_notes,
@@ -27,7 +27,7 @@ SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   SESSION autocommit = 1,
   SESSION sql_mode = 'TRADITIONAL',
   SESSION sql_notes = 0,
-  SESSION innodb_lock_wait_timeout = %s
+  SESSION innodb_lock_wait_timeout = %(lock_wait)s
 
 -- name: leave-session
 -- The settings that were there before.
@@ -38,24 +38,24 @@ SET SESSION autocommit = @litestar_sqlstores_autocommit,
 
 -- name: get
 -- The data of the keys that are alive.
--- %s: key digests
+-- %(keys)s: digests
 SELECT s.key_digest, /* slot: data_out */
 FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
-WHERE s.key_digest IN (%s) AND /* include: is-alive */
+WHERE s.key_digest IN (%(keys)s) AND /* include: is-alive */
 
 -- name: get-for-renewal
 -- As get, with the milliseconds left and the expiry as milliseconds since 1970; both are NULL for never.
--- %s: key digests
+-- %(keys)s: digests
 SELECT s.key_digest, /* slot: data_out */, /* include: remaining */, /* include: expiry */
 FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
-WHERE s.key_digest IN (%s) AND /* include: is-alive */
+WHERE s.key_digest IN (%(keys)s) AND /* include: is-alive */
 
 -- name: remaining
 -- As get-for-renewal, without the data.
--- %s: key digests
+-- %(keys)s: digests
 SELECT s.key_digest, /* include: remaining */, /* include: expiry */
 FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
-WHERE s.key_digest IN (%s) AND /* include: is-alive */
+WHERE s.key_digest IN (%(keys)s) AND /* include: is-alive */
 
 -- name: renew
 -- Renew what was read, unless it has been replaced, or has expired, since.
@@ -72,7 +72,7 @@ WHERE s.expires_at = TIMESTAMP('1970-01-01 00:00:00') + INTERVAL n.expiry * 1000
 -- name: set
 -- Store entries. Those that are stored already, with an expiry within the tolerance, stay as they are: all that is
 -- assigned is what is there, so that nothing is written. Assignments see what those before them have assigned.
--- %s: key digest, namespace, data, time to live, owner, key text; then %s: tolerance, tolerance
+-- %s: key digest, namespace, data, time to live, owner, key text; %(tolerance)s: of them all
 /* include: read-committed */;
 INSERT INTO /* slot: table */ (key_digest, namespace, data, expires_at, owner, key_text, created_at, updated_at)
 VALUES
@@ -104,7 +104,7 @@ VALUES
 
 -- name: lock-for-replacement
 -- The keys that are alive and, where that is asked for, hold the expected data; their rows are locked until replace.
--- %s: key digest, expected data or NULL; then %s: key digests
+-- %s: key digest, expected data or NULL; %(keys)s: their digests
 /* include: read-committed */;
 START TRANSACTION;
 SELECT s.key_digest
@@ -112,7 +112,7 @@ FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
 WHERE (
     /* each OR */ (s.key_digest = %s AND COALESCE(/* slot: is_expected */, TRUE))
   )
-  AND s.key_digest IN (%s)
+  AND s.key_digest IN (%(keys)s)
   AND /* include: is-alive */
 FOR UPDATE
 
@@ -132,7 +132,7 @@ COMMIT
 -- name: increment
 -- Add to numbers; those that are not alive start at zero, with a new expiry. Returns them. What is no number becomes NULL,
 -- which the table refuses.
--- %s: key digest, namespace, amount, time to live, key text; then %s: key digests
+-- %s: key digest, namespace, amount, time to live, key text; %(keys)s: their digests
 /* include: read-committed */;
 START TRANSACTION;
 INSERT INTO /* slot: table */ (key_digest, namespace, data, expires_at, key_text, created_at, updated_at)
@@ -151,7 +151,7 @@ VALUES
   expires_at = IF(/* include: has-expired */, /* slot: new_expiry */, /* slot: table_name */.expires_at);
 SELECT s.key_digest, CAST(CONVERT(s.data USING utf8mb4) AS SIGNED)
 FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
-WHERE s.key_digest IN (%s);
+WHERE s.key_digest IN (%(keys)s);
 COMMIT
 
 -- name: delete
@@ -167,41 +167,44 @@ STRAIGHT_JOIN /* slot: table */ AS s FORCE INDEX (PRIMARY) ON s.key_digest = n.k
 -- name: delete-namespace
 -- Remove entries of a namespace and its children, which have its name and an underscore in front. Lengths are compared
 -- because collations take a trailing space for nothing.
--- %s: namespace, its length, first name of a child, first name after the children, how many at most
+-- %(namespace)s, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
-WHERE (namespace = CONVERT(%s USING ascii) AND LENGTH(namespace) = %s)
-   OR (namespace >= CONVERT(%s USING ascii) AND namespace < CONVERT(%s USING ascii))
-LIMIT %s
+WHERE (/* include: is-in-namespace */)
+   OR (
+    namespace >= CONVERT(CONCAT(%(namespace)s, x'5F') USING ascii)
+    AND namespace < CONVERT(CONCAT(%(namespace)s, x'60') USING ascii)
+  )
+LIMIT %(most)s
 
 -- name: delete-prefix
 -- Remove entries of a namespace, but of none of its children, whose key text starts with a prefix. The range is for the
 -- index; as the collation takes a trailing space for nothing, it is a little too wide.
--- %s: namespace, its length, start and end of the range, length of the prefix in bytes, prefix, how many at most
+-- %(namespace)s, %(prefix)s, %(behind)s: the end of the range, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
-WHERE namespace = CONVERT(%s USING ascii) AND LENGTH(namespace) = %s
-  AND key_text >= CONVERT(%s USING utf8mb4) AND key_text < CONVERT(%s USING utf8mb4)
-  AND LEFT(CAST(key_text AS BINARY), %s) = %s
-LIMIT %s
+WHERE /* include: is-in-namespace */
+  AND key_text >= CONVERT(CONCAT(%(prefix)s, x'00') USING utf8mb4) AND key_text < CONVERT(%(behind)s USING utf8mb4)
+  AND LEFT(CAST(key_text AS BINARY), LENGTH(%(prefix)s)) = %(prefix)s
+LIMIT %(most)s
 
 -- name: delete-expired
 -- Remove expired rows, passing over those that others hold.
--- %s: how many at most
+-- %(most)s: how many at most
 /* include: read-committed */;
 DELETE s
 FROM (
   SELECT key_digest FROM /* slot: table */ FORCE INDEX (/* slot: expiry_index */)
   WHERE expiry_bucket <= TIMESTAMPDIFF(HOUR, '1970-01-01 00:00:00', UTC_TIMESTAMP()) AND expires_at <= UTC_TIMESTAMP(3)
   ORDER BY expiry_bucket
-  LIMIT %s
+  LIMIT %(most)s
   FOR UPDATE SKIP LOCKED
 ) AS n
 STRAIGHT_JOIN /* slot: table */ AS s FORCE INDEX (PRIMARY) ON s.key_digest = n.key_digest
 
 -- name: owned
 -- Entries of an owner that are alive, the ones last written first; times as milliseconds since 1970.
--- %s: namespace, its length, owner, its length in bytes, how many at most
+-- %(namespace)s, %(owner)s, %(most)s: how many at most
 SELECT s.key_digest,
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.created_at) DIV 1000,
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.updated_at) DIV 1000,
@@ -209,23 +212,23 @@ SELECT s.key_digest,
 FROM /* slot: table */ AS s
 WHERE /* include: is-owned */ AND /* include: is-alive */
 ORDER BY s.updated_at DESC
-LIMIT %s
+LIMIT %(most)s
 
 -- name: delete-owned
 -- Remove entries of an owner, but not the one to keep.
--- %s: namespace, its length, owner, its length in bytes, key digest to keep or NULL, how many at most
+-- %(namespace)s, %(owner)s, %(keep)s: key digest, or NULL, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
-WHERE /* include: is-owned */ AND NOT key_digest <=> %s
-LIMIT %s
+WHERE /* include: is-owned */ AND NOT key_digest <=> %(keep)s
+LIMIT %(most)s
 
 -- name: stats
 -- How many entries there are and how many bytes of data they have, by namespace and by how long they will live: 0 for those
 -- that have expired, else the number of the last bound below, or -1 for ever. Who has no millisecond left has expired.
--- %s: bounds in milliseconds, the first of them 0
+-- %(bounds)s: in milliseconds, the first of them 0
 SELECT g.namespace, g.bin, COUNT(*), CAST(SUM(g.size) AS SIGNED)
 FROM (
-  SELECT CAST(s.namespace AS BINARY) AS namespace, LENGTH(s.data) AS size, INTERVAL(/* include: remaining */ - 1, %s) AS bin
+  SELECT CAST(s.namespace AS BINARY) AS namespace, LENGTH(s.data) AS size, INTERVAL(/* include: remaining */ - 1, %(bounds)s) AS bin
   FROM /* slot: table */ AS s
 ) AS g
 GROUP BY g.namespace, g.bin
@@ -237,13 +240,13 @@ SELECT DISTINCT CAST(namespace AS BINARY) FROM /* slot: table */
 -- name: inspect
 -- All but the data of entries, also of expired ones: key digest, namespace, bytes of data, owner, when it was stored, written
 -- and will expire in milliseconds since 1970, and the milliseconds until then.
--- %s: key digests
+-- %(keys)s: digests
 SELECT s.key_digest, CAST(s.namespace AS BINARY), LENGTH(s.data), s.owner,
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.created_at) DIV 1000,
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.updated_at) DIV 1000,
   /* include: expiry */, /* include: remaining */
 FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
-WHERE s.key_digest IN (%s)
+WHERE s.key_digest IN (%(keys)s)
 
 -- name: check-table
 -- Fails if the table is missing or lacks a column.
@@ -258,19 +261,19 @@ SHOW COLUMNS FROM /* slot: table */ WHERE Field = 'data' AND Type IN (/* slot: d
 -- name: table-shape
 -- What there is of the table: its columns with their types and whether a row must give them a value, its indexes, and the mark
 -- that says which version of the schema it has.
--- %s: schema or NULL, table; the same; the same
+-- %(schema)s: NULL for the one in use, %(table)s
 SELECT 'column', column_name, column_type,
   is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%%GENERATED%%' AND extra <> 'auto_increment'
 FROM information_schema.columns
-WHERE table_schema = COALESCE(CONVERT(%s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%s USING utf8mb4)
+WHERE table_schema = COALESCE(CONVERT(%(schema)s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%(table)s USING utf8mb4)
 UNION ALL
 SELECT DISTINCT 'index', index_name, NULL, FALSE
 FROM information_schema.statistics
-WHERE table_schema = COALESCE(CONVERT(%s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%s USING utf8mb4)
+WHERE table_schema = COALESCE(CONVERT(%(schema)s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%(table)s USING utf8mb4)
 UNION ALL
 SELECT 'mark', table_comment, NULL, FALSE
 FROM information_schema.tables
-WHERE table_schema = COALESCE(CONVERT(%s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%s USING utf8mb4)
+WHERE table_schema = COALESCE(CONVERT(%(schema)s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%(table)s USING utf8mb4)
 
 -- name: create-table
 -- Only the hour of the expiry is indexed, so that most renewals change no index.
@@ -316,9 +319,12 @@ TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), s.expires_at) DIV 1000
 -- fragment: expiry
 TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.expires_at) DIV 1000
 
+-- fragment: is-in-namespace
+namespace = CONVERT(%(namespace)s USING ascii) AND LENGTH(namespace) = LENGTH(%(namespace)s)
+
 -- fragment: is-owned
-namespace = CONVERT(%s USING ascii) AND LENGTH(namespace) = %s
-  AND owner = CONVERT(%s USING utf8mb4) AND LENGTH(owner) = %s
+/* include: is-in-namespace */
+  AND owner = CONVERT(%(owner)s USING utf8mb4) AND LENGTH(owner) = LENGTH(%(owner)s)
 
 -- fragment: expiry-in
 UTC_TIMESTAMP(3) + INTERVAL %s * 1000 MICROSECOND
@@ -335,7 +341,7 @@ IF(/* include: has-expired */, UTC_TIMESTAMP(3), /* slot: table_name */.created_
 -- fragment: is-same
 /* include: is-same-value */ AND (
     /* slot: table_name */.expires_at <=> /* slot: new_expiry */
-    OR ABS(TIMESTAMPDIFF(MICROSECOND, /* slot: table_name */.expires_at, /* slot: new_expiry */)) <= %s * 1000
+    OR ABS(TIMESTAMPDIFF(MICROSECOND, /* slot: table_name */.expires_at, /* slot: new_expiry */)) <= %(tolerance)s * 1000
   )
 
 -- fragment: number

@@ -114,39 +114,39 @@ DELETE FROM /* slot: table */ WHERE key_digest = :digest
 
 -- name: delete-namespace
 -- Remove entries of a namespace and its children, which have its name and an underscore in front.
--- :namespace, :batch how many at most
+-- :namespace, :most how many at most
 DELETE FROM /* slot: table */
 WHERE (namespace = :namespace OR (namespace >= :namespace || '_' AND namespace < :namespace || '`'))
-  AND ROWNUM <= :batch
+  AND ROWNUM <= :most
 
 -- name: delete-prefix
 -- Remove entries of a namespace, but of none of its children, whose key text starts with a prefix: is in the range that begins with it.
--- :namespace, :prefix, :behind the end of the range, :batch how many at most
+-- :namespace, :prefix, :behind the end of the range, :most how many at most
 DELETE FROM /* slot: table */
-WHERE namespace = :namespace AND key_text >= :prefix AND key_text < :behind AND ROWNUM <= :batch
+WHERE namespace = :namespace AND key_text >= :prefix AND key_text < :behind AND ROWNUM <= :most
 
 -- name: lock-expired
 -- Expired rows that nobody else holds.
--- :batch how many at most
+-- :most how many at most
 SELECT key_digest FROM /* slot: table */
 WHERE expiry_bucket <= TRUNC(CAST(/* include: now */ AS DATE), 'HH24') AND expires_at <= /* include: now */
-  AND ROWNUM <= :batch
+  AND ROWNUM <= :most
 FOR UPDATE SKIP LOCKED
 
 -- name: owned
 -- Entries of an owner that are alive, the ones last written first.
--- :namespace, :owner, :batch how many at most
+-- :namespace, :owner, :most how many at most
 SELECT s.key_digest, s.created_at, s.updated_at, s.expires_at
 FROM /* slot: table */ s
 WHERE s.namespace = :namespace AND s.owner = :owner AND /* include: is-alive */
 ORDER BY s.updated_at DESC
-FETCH FIRST :batch ROWS ONLY
+FETCH FIRST :most ROWS ONLY
 
 -- name: delete-owned
 -- Remove entries of an owner, but not the one to keep.
--- :namespace, :owner, :keep key digest, :batch how many at most
+-- :namespace, :owner, :keep key digest, :most how many at most
 DELETE FROM /* slot: table */
-WHERE namespace = :namespace AND owner = :owner AND key_digest <> :keep AND ROWNUM <= :batch
+WHERE namespace = :namespace AND owner = :owner AND key_digest <> :keep AND ROWNUM <= :most
 
 -- name: stats
 -- How many entries there are and how many bytes of data they have, by namespace and by how long they will live: 0 for those

@@ -304,16 +304,16 @@ LIMIT 0
 -- name: table-shape
 -- What there is of the table: its columns with their types and whether a row must give them a value, its indexes, and the mark
 -- that says which version of the schema it has.
--- $1 text: the table, quoted
+-- $1 text: schema or NULL, $2 text: table
 SELECT 'column', a.attname::text, t.typname::text, a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attrelid = /* include: table-oid */ AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'index', c.relname::text, NULL, FALSE
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indrelid = to_regclass($1)
+WHERE i.indrelid = /* include: table-oid */
 UNION ALL
-SELECT 'mark', obj_description(to_regclass($1), 'pg_class'), NULL, FALSE
+SELECT 'mark', obj_description(/* include: table-oid */, 'pg_class'), NULL, FALSE
 
 -- name: create-table
 -- Runs as one transaction. IF NOT EXISTS alone is no protection: two that create at once collide in the catalog.
@@ -370,6 +370,9 @@ SELECT cron.schedule(
     )
   $job$
 )
+
+-- fragment: table-oid
+to_regclass(COALESCE(quote_ident($1::text) || '.', '') || quote_ident($2::text))
 
 -- fragment: renewals
 unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[])) AS r (key_digest, ttl, tolerance)

@@ -107,27 +107,27 @@ FROM UNNEST(@batch) AS n
 LEFT JOIN /* include: lookup */ /* slot: table */ AS s ON /* slot: same_key */
 THEN RETURN key_digest, /* slot: number_out */
 
--- name: namespace-keys
--- Keys of a namespace and its children, which have its name and an underscore in front.
--- @namespace, @limit
+-- name: delete-namespace
+-- The keys to remove: those of a namespace and its children, which have its name and an underscore in front.
+-- @namespace, @most: how many
 SELECT s.key_digest FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: namespace_index */} AS s
 WHERE s.namespace >= @namespace AND s.namespace < CONCAT(@namespace, '`')
   AND (s.namespace = @namespace OR STARTS_WITH(s.namespace, CONCAT(@namespace, '_')))
-LIMIT @limit
+LIMIT @most
 
--- name: prefix-keys
--- Keys of a namespace, but of none of its children, whose key text starts with a prefix: is in the range that begins with it.
--- @namespace, @prefix, @behind: the end of the range, @limit
+-- name: delete-prefix
+-- The keys to remove: those of a namespace, but of none of its children, whose key text starts with a prefix: is in the range that begins with it.
+-- @namespace, @prefix, @behind: the end of the range, @most: how many
 SELECT s.key_digest FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: keys_index */, /* include: trust-index */} AS s
 WHERE s.namespace = @namespace AND s.key_text >= @prefix AND s.key_text < @behind AND s.key_text IS NOT NULL
-LIMIT @limit
+LIMIT @most
 
 -- name: expired-keys
 -- Keys of expired rows.
--- @shards: all of them, @limit
+-- @shards: all of them, @most: how many
 SELECT s.key_digest FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: expiry_index */, /* include: trust-index */} AS s
 WHERE /* slot: among_buckets */ AND s.expiry_bucket IS NOT NULL AND s.expires_at <= CURRENT_TIMESTAMP()
-LIMIT @limit
+LIMIT @most
 
 -- name: still-expired
 -- Those of the keys that expired-keys has read that have not come back.
@@ -139,19 +139,19 @@ WHERE s.expires_at <= CURRENT_TIMESTAMP()
 
 -- name: owned
 -- Entries of an owner that are alive, the ones last written first; times as milliseconds since 1970.
--- @namespace, @owner, @limit
+-- @namespace, @owner, @most: how many
 SELECT s.key_digest, UNIX_MILLIS(s.created_at), UNIX_MILLIS(s.updated_at), UNIX_MILLIS(s.expires_at)
 FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: owner_index */, /* include: trust-index */} AS s
 WHERE s.namespace = @namespace AND s.owner = @owner AND s.owner IS NOT NULL AND /* include: is-alive */
 ORDER BY s.updated_at DESC
-LIMIT @limit
+LIMIT @most
 
--- name: owned-keys
--- Keys of an owner, but not the one to keep.
--- @namespace, @owner, @keep, @limit
+-- name: delete-owned
+-- The keys to remove: those of an owner, but not the one to keep.
+-- @namespace, @owner, @keep, @most: how many
 SELECT s.key_digest FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: owner_index */, /* include: trust-index */} AS s
 WHERE s.namespace = @namespace AND s.owner = @owner AND s.owner IS NOT NULL AND (@keep IS NULL OR s.key_digest != @keep)
-LIMIT @limit
+LIMIT @most
 
 -- name: stats
 -- How many entries there are and how many bytes of data they have, by namespace and by how long they will live: 0 for those
@@ -190,19 +190,19 @@ LIMIT 0
 -- name: table-shape
 -- What there is of the table: its columns with their types and whether a row must give them a value, its indexes, and the mark
 -- that says which version of the schema it has.
--- @schema, @table
+-- @schema: NULL for the default one, @table
 SELECT 'column', c.column_name, c.spanner_type,
   IF(c.is_nullable = 'NO' AND c.column_default IS NULL AND c.generation_expression IS NULL, 1, 0)
 FROM information_schema.columns AS c
-WHERE c.table_schema = @schema AND c.table_name = @table
+WHERE c.table_schema = COALESCE(@schema, '') AND c.table_name = @table
 UNION ALL
 SELECT 'index', i.index_name, NULL, 0
 FROM information_schema.indexes AS i
-WHERE i.table_schema = @schema AND i.table_name = @table
+WHERE i.table_schema = COALESCE(@schema, '') AND i.table_name = @table
 UNION ALL
 SELECT 'mark', k.constraint_name, NULL, 0
 FROM information_schema.table_constraints AS k
-WHERE k.table_schema = @schema AND k.table_name = @table AND k.constraint_type = 'CHECK'
+WHERE k.table_schema = COALESCE(@schema, '') AND k.table_name = @table AND k.constraint_type = 'CHECK'
 
 -- name: shard-count
 -- How many shards the table has, NULL if none, zero if it is another's; no row if there is no table.

@@ -221,18 +221,18 @@ LIMIT 0
 
 -- name: check-format
 -- A row if the table has data of the store's format.
--- ?1 table, ?2 schema
-SELECT 1 FROM pragma_table_info(?1, ?2) WHERE name = 'data' AND type = /* slot: data_type_name */
+-- ?1 schema or NULL, ?2 table
+SELECT 1 FROM pragma_table_info(?2, /* include: given-schema */) WHERE name = 'data' AND type = /* slot: data_type_name */
 
 -- name: table-shape
 -- What there is of the table: its columns with their types and whether a row must give them a value, its indexes, and the mark
 -- that says which version of the schema it has.
--- ?1 table, ?2 schema
-SELECT 'column', name, type, "notnull" AND dflt_value IS NULL AND NOT hidden FROM pragma_table_xinfo(?1, ?2)
+-- ?1 schema or NULL, ?2 table
+SELECT 'column', name, type, "notnull" AND dflt_value IS NULL AND NOT hidden FROM pragma_table_xinfo(?2, /* include: given-schema */)
 UNION ALL
-SELECT 'index', name, NULL, FALSE FROM pragma_index_list(?1, ?2)
+SELECT 'index', name, NULL, FALSE FROM pragma_index_list(?2, /* include: given-schema */)
 UNION ALL
-SELECT 'mark', sql, NULL, FALSE FROM /* slot: schema */sqlite_master WHERE type = 'table' AND name = ?1
+SELECT 'mark', sql, NULL, FALSE FROM /* slot: schema */sqlite_master WHERE type = 'table' AND name = ?2
 
 -- name: create-table
 -- SQLite has no comments on tables. The version of the schema is in the name of a constraint, which says nothing else.
@@ -268,6 +268,9 @@ DROP TABLE IF EXISTS /* slot: table */
 
 -- fragment: now
 CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+
+-- fragment: given-schema
+COALESCE(?1, 'main')
 
 -- fragment: is-alive
 (expires_at IS NULL OR expires_at > (SELECT /* include: now */))

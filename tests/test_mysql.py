@@ -342,17 +342,9 @@ async def rendered(execute: Client, name: str, keys: list[bytes]) -> str:
     server = "mariadb" if await is_mariadb(execute) else "mysql"
     sql = load_statements("mysql", TableName("litestar_session"), ("bytes", server), "`")[name]
     statement = Statement.parse(sql)
-    texts = ["LITESTAR", 8]
-    parameters: dict[str, list[Any]] = {
-        "delete_namespace": [*texts, "LITESTAR_", "LITESTAR`", 10],
-        "delete_expired": [10],
-        "owned": [*texts, "ada", 3, 10],
-        "delete_owned": [*texts, "ada", 3, None, 10],
-        "renew": [],
-        "delete": [],
-    }
+    parameters = {"namespace": "LITESTAR", "owner": "ada", "keep": None, "most": 10, "keys": keys}
     others: tuple[int | None, ...] = {"lock_for_replacement": (None,), "renew": (1000, 1)}.get(name, ())
-    return statement.query(parameters.get(name, [keys]), [(key, *others) for key in keys] if statement.line else [])
+    return statement.query(parameters, [(key, *others) for key in keys] if statement.line else [])
 
 
 async def explained(execute: Client, sql: str) -> list[dict[str, Any]]:
@@ -580,9 +572,10 @@ CONSTRUCTS = frozenset(
         r"\w+",
         """
         Abs Add Alias And Boolean Case Cast CharacterSetColumnConstraint Coalesce CollateColumnConstraint Column
-        ColumnConstraint ColumnDef ColumnPrefix Commit ComputedColumnConstraint Count Create CurrentSchema
-        CurrentVersion DataType DataTypeParam Delete Distinct Drop EQ EngineProperty From GT GTE Group Identifier If
-        In IndexColumnConstraint IndexParameters IndexTableHint Insert IntDiv Interval Is Join LT LTE Left Length
+        ColumnConstraint ColumnDef ColumnPrefix Commit ComputedColumnConstraint Concat Count Create CurrentSchema
+        CurrentVersion DataType DataTypeParam Delete Distinct Drop EQ EngineProperty From GT GTE Group HexString
+        Identifier If In IndexColumnConstraint IndexParameters IndexTableHint Insert IntDiv Interval Is Join LT LTE
+        Left Length
         Like Limit Literal Lock Mul NEQ Not NotNullColumnConstraint Null NullSafeEQ OnConflict Or Order Ordered
         Parameter Paren PrimaryKey Properties Schema SchemaCommentProperty Select SessionParameter Set SetItem Show
         Star Sub Subquery Sum Table TableAlias Timestamp TimestampDiff Transaction Tuple Union Update UtcTimestamp
@@ -682,5 +675,6 @@ def statements(table: str, data_format: str, server: str) -> dict[str, str]:
     for name, sql in load_statements("mysql", TableName.parse(table), variants, "`").items():
         statement = Statement.parse(sql)
         row = (1,) * statement.line.count("%s")
-        found[name] = statement.query((1,) * statement.after.count("%s"), [row, row] if statement.line else [])
+        parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.after), 1)
+        found[name] = statement.query(parameters, [row, row] if statement.line else [])
     return found

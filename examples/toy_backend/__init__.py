@@ -21,14 +21,12 @@ from litestar_sqlstores.backends.records import (
     Entry,
     Increment,
     Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.settings import Settings
 
 __all__ = ("ToyBackend", "ToyConfig", "ToyStore")
@@ -104,43 +102,17 @@ class ToyBackend(Backend[ToyConfig, Connection]):
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await self._write(connection, "delete", [(key,) for key in keys])
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        return await self._write(connection, "delete_namespace", [(namespace, limit)])
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return await self._fetch(connection, name, [tuple(parameters.values())])
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        return await self._write(connection, "delete_prefix", [(namespace, prefix, behind, limit)])
-
-    async def delete_expired(self, connection: Connection, limit: int) -> int:
-        return await self._write(connection, "delete_expired", [(limit,)])
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        return [Owned(*row) for row in await self._fetch(connection, "owned", [(namespace, owner, limit)])]
-
-    async def delete_owned(
-        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
-    ) -> int:
-        return await self._write(connection, "delete_owned", [(namespace, owner, keep, limit)])
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        return await self._write(connection, name, [tuple(parameters.values())])
 
     async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
         return [Stats(*row) for row in await self._fetch(connection, "stats", [tuple(bounds)])]
 
-    async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [namespace for (namespace,) in await self._fetch(connection, "namespaces", [()])]
-
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
         return [Inspected(*row) for row in await self._fetch(connection, "inspect", [(key,) for key in keys])]
-
-    async def check_table(self, connection: Connection) -> None:
-        await self._fetch(connection, "check_table", [()])
-
-    async def table_shape(self, connection: Connection) -> Shape:
-        return shape_of(await self._fetch(connection, "table_shape", [(self.table.table,)]))
-
-    async def create_table(self, connection: Connection) -> None:
-        await self._write(connection, "create_table", [()])
-
-    async def drop_table(self, connection: Connection) -> None:
-        await self._write(connection, "drop_table", [()])
 
     async def _fetch(self, connection: Connection, name: str, batch: Sequence[tuple[Any, ...]]) -> list[Any]:
         return (await self._run(connection, name, batch))[0]

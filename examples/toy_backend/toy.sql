@@ -147,12 +147,12 @@ SELECT key_digest, namespace, data, expires_at, owner, key_text, created_at, upd
 -- name: table-shape
 -- What there is of the table: its columns with their types and whether a row must give them a value, its indexes, and the mark
 -- that says which version of the schema it has.
--- ?1 table
-SELECT 'column', name, type, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?1)
+-- ?1 schema, which the toy does not know, ?2 table
+SELECT 'column', name, type, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?2)
 UNION ALL
-SELECT 'index', name, NULL, FALSE FROM pragma_index_list(?1)
+SELECT 'index', name, NULL, FALSE FROM pragma_index_list(?2)
 UNION ALL
-SELECT 'mark', sql, NULL, FALSE FROM sqlite_master WHERE type = 'table' AND name = ?1
+SELECT 'mark', sql, NULL, FALSE FROM sqlite_master WHERE type = 'table' AND name = ?2
 
 -- name: create-table
 -- A table of this store's own, unless it is there. The name of its constraint says which version of the schema it has.

@@ -31,7 +31,7 @@ DIALECTS: dict[str, tuple[str, list[tuple[str, ...]]]] = {
 }
 """The character that quotes identifiers, and what can decide between fragments; the data format comes first."""
 PARAMETERS = {
-    "mysql": r"%s",
+    "mysql": r"%s|%\(\w+\)s",
     "oracle": r"(?<![\w:]):[a-z]\w*",
     "postgresql": r"\$\d+",
     "spanner": r"(?<![\w@])@[a-z]\w*",

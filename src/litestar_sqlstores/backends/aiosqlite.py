@@ -22,7 +22,6 @@ from litestar_sqlstores.backends.records import (
     Entry,
     Increment,
     Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
@@ -30,7 +29,6 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AiosqliteBackend", "AiosqliteStore")
@@ -133,31 +131,23 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await self._write(connection, "delete", [(key,) for key in keys])
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        return await self._write(connection, "delete_namespace", [(namespace, limit)])
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return await self._fetch(connection, name, [tuple(parameters.values())])
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        return await self._write(connection, "delete_prefix", [(namespace, prefix, behind, limit)])
-
-    async def delete_expired(self, connection: Connection, limit: int) -> int:
-        return await self._write(connection, "delete_expired", [(limit,)])
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        return [Owned(*row) for row in await self._fetch(connection, "owned", [(namespace, owner, limit)])]
-
-    async def delete_owned(
-        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
-    ) -> int:
-        return await self._write(connection, "delete_owned", [(namespace, owner, keep, limit)])
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        return await self._write(connection, name, [tuple(parameters.values())])
 
     async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
         return [Stats(*row) for row in await self._fetch(connection, "stats", [tuple(bounds)])]
 
-    async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [namespace for (namespace,) in await self._fetch(connection, "namespaces", [()])]
-
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
         return [Inspected(*row) for row in await self._fetch(connection, "inspect", [(b"".join(keys),)])]
+
+    async def check_table(self, connection: Connection) -> None:
+        await super().check_table(connection)
+        if not await self.fetch(connection, "check_format", schema=self.table.schema, table=self.table.table):
+            msg = "the table has data of the other format"
+            raise sqlite3.DatabaseError(msg)
 
     async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
         rows = [(key, new.namespace, new.data, new.ttl, new.owner) for key, new in entries.items()]
@@ -173,21 +163,6 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
         sql, rows = self.sql_for(table)["delete_sqlspec_sessions"], [(each,) for each in ids]
         await in_transaction(connection, "BEGIN IMMEDIATE", lambda cursor: cursor.executemany(sql, rows))
-
-    async def check_table(self, connection: Connection) -> None:
-        await self._fetch(connection, "check_table", [()])
-        if not await self._fetch(connection, "check_format", [(self.table.table, self.table.schema or "main")]):
-            msg = "the table has data of the other format"
-            raise sqlite3.DatabaseError(msg)
-
-    async def table_shape(self, connection: Connection) -> Shape:
-        return shape_of(await self._fetch(connection, "table_shape", [(self.table.table, self.table.schema or "main")]))
-
-    async def create_table(self, connection: Connection) -> None:
-        await self._write(connection, "create_table", [()])
-
-    async def drop_table(self, connection: Connection) -> None:
-        await self._write(connection, "drop_table", [()])
 
     async def _fetch(
         self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]], begin: str = "BEGIN"

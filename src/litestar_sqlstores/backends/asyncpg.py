@@ -16,16 +16,12 @@ from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
     Increment,
-    Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
     SQLSpecSession,
-    Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AsyncpgBackend", "AsyncpgStore")
@@ -147,31 +143,11 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.execute(self.sql["delete"], keys)
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        return _affected(await connection.execute(self.sql["delete_namespace"], namespace, limit))
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return await connection.fetch(self.sql[name], *parameters.values())
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        return _affected(await connection.execute(self.sql["delete_prefix"], namespace, prefix, behind, limit))
-
-    async def delete_expired(self, connection: Connection, limit: int) -> int:
-        return _affected(await connection.execute(self.sql["delete_expired"], limit))
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        return [Owned(*row) for row in await connection.fetch(self.sql["owned"], namespace, owner, limit)]
-
-    async def delete_owned(
-        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
-    ) -> int:
-        return _affected(await connection.execute(self.sql["delete_owned"], namespace, owner, keep, limit))
-
-    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
-        return [Stats(*row) for row in await connection.fetch(self.sql["stats"], bounds)]
-
-    async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [row[0] for row in await connection.fetch(self.sql["namespaces"])]
-
-    async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
-        return [Inspected(*row) for row in await connection.fetch(self.sql["inspect"], keys)]
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        return _affected(await connection.execute(self.sql[name], *parameters.values()))
 
     async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
         keys, namespaces, data, ttls, _, owners, _ = _columns(entries)
@@ -186,19 +162,6 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
 
     async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
         await connection.execute(self.sql_for(table.lower())["delete_sqlspec_sessions"], ids)
-
-    async def check_table(self, connection: Connection) -> None:
-        await connection.fetch(self.sql["check_table"])
-
-    async def table_shape(self, connection: Connection) -> Shape:
-        name = self.table.slots(self.quote)["table"]
-        return shape_of(await connection.fetch(self.sql["table_shape"], name))
-
-    async def create_table(self, connection: Connection) -> None:
-        await connection.execute(self.sql["create_table"])
-
-    async def drop_table(self, connection: Connection) -> None:
-        await connection.execute(self.sql["drop_table"])
 
 
 class AsyncpgStore(BaseSQLSpecStore[AsyncpgConfig]):
@@ -217,5 +180,6 @@ def _columns(batch: Mapping[bytes, tuple[Any, ...]]) -> tuple[Sequence[Any], ...
 
 
 def _affected(status: str) -> int:
-    """The number in a command status such as ``DELETE 3``."""
-    return int(status.rpartition(" ")[2])
+    """The number in a command status such as ``DELETE 3``; 0 if it has none, such as ``DROP TABLE``."""
+    number = status.rpartition(" ")[2]
+    return int(number) if number.isdigit() else 0

@@ -6,7 +6,7 @@ and a batch, runs one statement for the whole batch (or as few as the dialect al
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -16,16 +16,13 @@ from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import (
     Entry,
     Increment,
-    Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
     SQLSpecSession,
-    Stats,
 )
+from litestar_sqlstores.backends.single_statements import SingleStatements
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.schema import Shape
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.statements import TableName, load_statements
 
@@ -35,7 +32,7 @@ ConfigT = TypeVar("ConfigT")
 ConnectionT = TypeVar("ConnectionT")
 
 
-class Backend(ABC, Generic[ConfigT, ConnectionT]):
+class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     """One driver with one dialect.
 
     Args:
@@ -142,64 +139,6 @@ class Backend(ABC, Generic[ConfigT, ConnectionT]):
     @abstractmethod
     async def delete(self, connection: ConnectionT, keys: Sequence[bytes]) -> None:
         """Remove keys."""
-
-    @abstractmethod
-    async def delete_namespace(self, connection: ConnectionT, namespace: str, limit: int) -> int:
-        """Remove at most ``limit`` entries of a namespace and its children; how many. If fewer, none is left."""
-
-    @abstractmethod
-    async def delete_prefix(self, connection: ConnectionT, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        """Remove at most ``limit`` entries of a namespace whose key text starts with ``prefix``; how many.
-
-        These are those from ``prefix`` on up to, but without, ``behind``, by code point. If fewer, none is left.
-        """
-
-    @abstractmethod
-    async def delete_expired(self, connection: ConnectionT, limit: int) -> int:
-        """Remove at most ``limit`` expired rows, passing over those that others hold; how many."""
-
-    @abstractmethod
-    async def owned(self, connection: ConnectionT, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        """At most ``limit`` live entries of an owner in a namespace, the ones last written first."""
-
-    @abstractmethod
-    async def delete_owned(
-        self, connection: ConnectionT, namespace: str, owner: str, keep: bytes | None, limit: int
-    ) -> int:
-        """Remove at most ``limit`` entries of an owner, but not ``keep``; how many. If fewer, none is left."""
-
-    @abstractmethod
-    async def stats(self, connection: ConnectionT, bounds: Sequence[int]) -> Sequence[Stats]:
-        """What is in the table, by namespace and time to live.
-
-        Args:
-            connection: The connection.
-            bounds: Milliseconds to live, ascending, the first of them 0.
-        """
-
-    @abstractmethod
-    async def namespaces(self, connection: ConnectionT) -> Sequence[str]:
-        """The namespaces that have rows."""
-
-    @abstractmethod
-    async def inspect(self, connection: ConnectionT, keys: Sequence[bytes]) -> Sequence[Inspected]:
-        """All but the data of those keys that have a row, alive or not."""
-
-    @abstractmethod
-    async def check_table(self, connection: ConnectionT) -> None:
-        """Raise the driver's error if the table is missing or has another shape."""
-
-    @abstractmethod
-    async def table_shape(self, connection: ConnectionT) -> Shape:
-        """What there is of the table, as the catalog has it; without columns if there is no table."""
-
-    @abstractmethod
-    async def create_table(self, connection: ConnectionT) -> None:
-        """Create table and indexes unless they are there, safe among many that do so at once."""
-
-    @abstractmethod
-    async def drop_table(self, connection: ConnectionT) -> None:
-        """Drop the table if it is there."""
 
     # -- what a backend may have, to take over the table of SQLSpec's own store
 

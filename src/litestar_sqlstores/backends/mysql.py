@@ -14,13 +14,12 @@ from weakref import WeakSet
 from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
 from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
-from litestar_sqlstores.backends.mysql_literals import Value, measured
+from litestar_sqlstores.backends.mysql_literals import Value
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
     Increment,
     Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
@@ -28,7 +27,6 @@ from litestar_sqlstores.backends.records import (
 )
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.errors import ConfigurationError
-from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.settings import Settings
 
 __all__ = ("MySQLBackend",)
@@ -69,7 +67,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
             if not self._statements.max_packet:
                 await self._meet_server(connection)
             if connection not in self._entered:
-                await self._statements.run(connection, "enter_session", self._lock_wait)
+                await self._statements.run(connection, "enter_session", lock_wait=self._lock_wait)
             if self.owns_pool:
                 self._entered.add(connection)
                 yield connection
@@ -118,17 +116,17 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         return Failure.BAD_VALUE if isinstance(error, ValueError) else Failure.OTHER
 
     async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        return dict(await self._statements.fetch(connection, "get", [*keys]))
+        return dict(await self._statements.fetch(connection, "get", keys=[*keys]))
 
     async def get_and_renew(
         self, connection: Connection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
-        rows = await self._statements.fetch(connection, "get_for_renewal", [*renewals])
+        rows = await self._statements.fetch(connection, "get_for_renewal", keys=[*renewals])
         written = await self._renew_due(connection, renewals, [(key, left, expiry) for key, _, left, expiry in rows])
         return Renewed({key: data for key, data, _, _ in rows}, written)
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
-        rows = await self._statements.fetch(connection, "remaining", [*renewals])
+        rows = await self._statements.fetch(connection, "remaining", keys=[*renewals])
         return Renewed([key for key, _, _ in rows], await self._renew_due(connection, renewals, rows))
 
     async def _renew_due(
@@ -140,10 +138,10 @@ class MySQLBackend(Backend[ConfigT, Connection]):
             if left is not None and abs(left - renewals[key].ttl) > renewals[key].tolerance
         }
         rows = [(key, renewal.ttl, due[key]) for key, renewal in renewals.items() if key in due]
-        return await self._statements.write(connection, "renew", rows=rows) if rows else 0
+        return await self._statements.write(connection, "renew", rows) if rows else 0
 
     async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
-        rows = await self._statements.fetch(connection, "remaining", [*keys])
+        rows = await self._statements.fetch(connection, "remaining", keys=[*keys])
         return {key: NEVER if left is None else left for key, left, _ in rows}
 
     async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
@@ -154,88 +152,60 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         # There is hardly ever more than one tolerance.
         return sum(
             [
-                await self._statements.upsert(connection, "set", tolerance, tolerance, rows=alike)
+                await self._statements.upsert(connection, "set", alike, tolerance=tolerance)
                 for tolerance, alike in rows.items()
             ]
         )
 
     async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
         rows = [(key, new.namespace, new.data, new.owner, new.key_text) for key, new in entries.items()]
-        return await self._statements.upsert(connection, "set_keeping_ttl", rows=rows)
+        return await self._statements.upsert(connection, "set_keeping_ttl", rows)
 
     async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
         expected = [(key, new.expected) for key, new in replacements.items()]
         async with rolled_back_on_error(connection):
-            rows = await self._statements.fetch(connection, "lock_for_replacement", [*replacements], rows=expected)
+            rows = await self._statements.fetch(connection, "lock_for_replacement", expected, keys=[*replacements])
             found = {key for (key,) in rows}
             if not found:
                 await connection.rollback()
                 return found
             replaced = [_row(key, new.entry) for key, new in replacements.items() if key in found]
-            await self._statements.run(connection, "replace", rows=replaced)
+            await self._statements.run(connection, "replace", replaced)
             return found
 
     async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
         rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
         async with rolled_back_on_error(connection):
-            return dict(await self._statements.fetch(connection, "increment", [*increments], rows=rows))
+            return dict(await self._statements.fetch(connection, "increment", rows, keys=[*increments]))
 
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
-        await self._statements.run(connection, "delete", rows=[(key,) for key in keys])
+        await self._statements.run(connection, "delete", [(key,) for key in keys])
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        # The character after the underscore ends what starts with one.
-        parameters = *measured(namespace), f"{namespace}_", f"{namespace}`", limit
-        return await self._statements.write(connection, "delete_namespace", *parameters)
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return await self._statements.fetch(connection, name, **parameters)
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        text, length = measured(prefix)
-        # The collation compares what is shorter as if spaces followed, and some characters come before the space.
-        parameters = *measured(namespace), f"{prefix}\0", behind, length, text, limit
-        return await self._statements.write(connection, "delete_prefix", *parameters)
-
-    async def delete_expired(self, connection: Connection, limit: int) -> int:
-        return await self._statements.write(connection, "delete_expired", limit)
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        parameters = *measured(namespace), *measured(owner), limit
-        return [Owned(*row) for row in await self._statements.fetch(connection, "owned", *parameters)]
-
-    async def delete_owned(
-        self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
-    ) -> int:
-        parameters = *measured(namespace), *measured(owner), keep, limit
-        return await self._statements.write(connection, "delete_owned", *parameters)
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        return await self._statements.write(connection, name, **parameters)
 
     async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
-        rows = await self._statements.fetch(connection, "stats", list(bounds))
+        rows = await self.fetch(connection, "stats", bounds=list(bounds))
         return [Stats(namespace.decode(), None if number < 0 else number, *sums) for namespace, number, *sums in rows]
 
     async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [namespace.decode() for (namespace,) in await self._statements.fetch(connection, "namespaces")]
+        return [namespace.decode() for (namespace,) in await self.fetch(connection, "namespaces")]
 
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
-        rows = await self._statements.fetch(connection, "inspect", list(keys))
+        rows = await self.fetch(connection, "inspect", keys=list(keys))
         return [Inspected(key, namespace.decode(), *rest) for key, namespace, *rest in rows]
 
     async def check_table(self, connection: Connection) -> None:
-        await self._statements.run(connection, "check_table")
-        if not await self._statements.fetch(connection, "check_format"):
+        await super().check_table(connection)
+        if not await self.fetch(connection, "check_format"):
             raise self.driver_error(UNKNOWN_COLUMN, "Data of the other format")
-
-    async def table_shape(self, connection: Connection) -> Shape:
-        names = self.table.schema, self.table.table
-        return shape_of(await self._statements.fetch(connection, "table_shape", *names * 3))
 
     def normal_type(self, name: str) -> str:
         # MySQL drops the width of an int, and MariaDB's JSON is a LONGTEXT that is checked.
         return re.sub(r"^int\(\d+\)", "int", name.lower()).replace("longtext", "json")
-
-    async def create_table(self, connection: Connection) -> None:
-        await self._statements.run(connection, "create_table")
-
-    async def drop_table(self, connection: Connection) -> None:
-        await self._statements.run(connection, "drop_table")
 
 
 def _row(key: bytes, new: Entry) -> tuple[Value, ...]:

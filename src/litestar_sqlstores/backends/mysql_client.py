@@ -66,10 +66,11 @@ class Statement(NamedTuple):
         each = _EACH.search(sql)
         return cls(sql[: each.start()], f" {each[1]}\n", each[2], sql[each.end() :]) if each else cls("", "", "", sql)
 
-    def query(self, parameters: Iterable[Value], rows: Iterable[tuple[Value, ...]]) -> str:
-        """The text for a batch: a tuple of values for each entry, and the values of what follows."""
+    def query(self, parameters: Mapping[str, Value], rows: Iterable[tuple[Value, ...]]) -> str:
+        """The text for a batch: a tuple of values for each entry, and the values of what follows by name."""
         lines = [self.line % tuple(map(literal, row)) for row in rows]
-        return self.before + self.between.join(lines) + self.after % tuple(map(literal, parameters))
+        literals = {name: literal(value) for name, value in parameters.items()}
+        return self.before + self.between.join(lines) + self.after % literals
 
 
 class Statements:
@@ -87,28 +88,28 @@ class Statements:
         self.max_packet = max_packet
 
     async def fetch(
-        self, connection: Connection, name: str, *parameters: Value, rows: Iterable[tuple[Value, ...]] = ()
+        self, connection: Connection, name: str, rows: Iterable[tuple[Value, ...]] = (), **parameters: Value
     ) -> list[tuple[Any, ...]]:
         """The rows that the statements under a name have found."""
-        return (await self.run(connection, name, *parameters, rows=rows))[0]
+        return (await self.run(connection, name, rows, **parameters))[0]
 
     async def write(
-        self, connection: Connection, name: str, *parameters: Value, rows: Iterable[tuple[Value, ...]] = ()
+        self, connection: Connection, name: str, rows: Iterable[tuple[Value, ...]] = (), **parameters: Value
     ) -> int:
         """How many rows the last of the statements under a name has changed."""
-        return (await self.run(connection, name, *parameters, rows=rows))[1]
+        return (await self.run(connection, name, rows, **parameters))[1]
 
     async def upsert(
-        self, connection: Connection, name: str, *parameters: Value, rows: Sequence[tuple[Value, ...]]
+        self, connection: Connection, name: str, rows: Sequence[tuple[Value, ...]], **parameters: Value
     ) -> int:
         """Run an INSERT ... ON DUPLICATE KEY UPDATE; how many rows are new or have changed."""
-        affected = await self.write(connection, name, *parameters, rows=rows)
+        affected = await self.write(connection, name, rows, **parameters)
         # A row that has changed counts twice. For several rows, the server says how many have.
         changed = _DUPLICATES.search(connection._result.message or b"")
         return affected - int(changed[1]) if changed else min(affected, len(rows))
 
     async def run(
-        self, connection: Connection, name: str, *parameters: Value, rows: Iterable[tuple[Value, ...]] = ()
+        self, connection: Connection, name: str, rows: Iterable[tuple[Value, ...]] = (), **parameters: Value
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Run the statements under a name; what they have found, and how many rows the last one has changed."""
         query = self._statements[name].query(parameters, rows)

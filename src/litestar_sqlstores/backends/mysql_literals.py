@@ -8,7 +8,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from typing import TypeAlias
 
-__all__ = ("MAX_HEX_BYTES", "Value", "literal", "measured")
+__all__ = ("MAX_HEX_BYTES", "Value", "literal")
 
 Value: TypeAlias = bytes | str | int | list[bytes] | list[int] | None
 
@@ -37,8 +37,3 @@ def literal(value: Value) -> str:
         msg = "the number has more than 64 bits"
         raise ValueError(msg)
     return str(value)
-
-
-def measured(text: str) -> tuple[str, int]:
-    """A text, and its length in bytes."""
-    return text, len(text.encode())

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar_sqlstores.backends.oracle_statements import Found
+from litestar_sqlstores.backends.oracle_statements import MILLISECOND, Found
 from litestar_sqlstores.backends.records import Entry, Renewal
 
-__all__ = ("MILLISECOND", "due", "is_stored", "total")
-
-MILLISECOND = timedelta(milliseconds=1)
+__all__ = ("due", "is_stored", "total")
 
 
 def is_stored(row: Found, entry: Entry, is_same: Callable[[bytes, bytes], bool], *, keep_ttl: bool) -> bool:

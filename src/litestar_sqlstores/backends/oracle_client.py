@@ -13,8 +13,8 @@ from litestar_sqlstores.backends.oracle_statements import (
     Format,
     Found,
     Statements,
-    bound_owner,
-    read_owner,
+    bound,
+    plain,
 )
 from litestar_sqlstores.backends.records import Entry
 from litestar_sqlstores.schema import Shape, shape_of
@@ -51,7 +51,7 @@ class Connection:
         whole = await self.select_keys("get_whole", long) if long else []
         decode = self._statements.decode
         return {
-            key: Found(read_owner(owner), expires_at, remaining, decode(data))
+            key: Found(plain(owner), expires_at, remaining, decode(data))
             for key, owner, expires_at, remaining, data, *_ in (*rows, *whole)
         }
 
@@ -61,13 +61,10 @@ class Connection:
         padding = [keys[-1]] * (size - len(keys))
         return await self._select(self._statements.queries[name, size], [*keys, *padding], len(keys))
 
-    async def select(self, name: str, limit: int, **binds: object) -> list[Any]:
-        """The rows of a query that takes no keys; at most ``limit``."""
-        return await self._select(self._statements.sql[name], {**binds, "batch": limit}, min(limit, PREFETCH_ROWS))
-
-    async def select_all(self, name: str, **binds: object) -> list[Any]:
-        """The rows of a query that takes no keys and has no limit."""
-        return await self._select(self._statements.sql[name], binds, PREFETCH_ROWS)
+    async def select(self, name: str, **parameters: Any) -> list[Any]:
+        """The rows of a query that takes no keys; at most ``most``, if it has that."""
+        rows = min(parameters.get("most", PREFETCH_ROWS), PREFETCH_ROWS)
+        return await self._select(self._statements.sql[name], bound(parameters), rows)
 
     async def _select(self, sql: str, parameters: Any, rows: int) -> list[Any]:
         with self._raw.cursor() as cursor:
@@ -85,7 +82,7 @@ class Connection:
             "namespace": entry.namespace,
             "data": self._statements.encode(entry.data),
             "ttl": entry.ttl,
-            "owner": bound_owner(entry.owner),
+            **bound({"owner": entry.owner}),
             "keytext": entry.key_text,
         }
 
@@ -117,12 +114,12 @@ class Connection:
             finally:
                 self._raw.autocommit = False
 
-    async def delete(self, name: str, limit: int, **binds: object) -> int:
+    async def delete(self, name: str, most: int, **parameters: object) -> int:
         """Remove at most so many rows, by a statement that says which; how many. If fewer, none is left."""
         total = 0
         # What others have removed meanwhile does not count, so a batch that is not full may not be the last one.
-        while total < limit:
-            [removed] = await self.write(name, [{**binds, "batch": limit - total}])
+        while total < most:
+            [removed] = await self.write(name, [{**bound(parameters), "most": most - total}])
             if not removed:
                 break
             total += removed

@@ -15,10 +15,12 @@ import oracledb
 from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS
 from litestar_sqlstores.keys import MAX_KEY_TEXT
 
-__all__ = ("READ_SIZES", "Format", "Found", "Statements", "bound_owner", "read_owner")
+__all__ = ("MILLISECOND", "READ_SIZES", "Format", "Found", "Statements", "bound", "plain")
 
 Format: TypeAlias = Literal["bytes", "json", "json_text"]
 
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP has no time zone; ours are UTC
+MILLISECOND = timedelta(milliseconds=1)
 READ_SIZES = (1, 8, 64, MAX_BATCH_ITEMS)
 """How many keys a query takes. The driver keeps 20 parsed statements of a connection, so there are few sizes."""
 MAX_TEXT = 1000
@@ -117,14 +119,18 @@ class Statements:
             yield numbers, {**types, "data": dbtype}
 
 
-def bound_owner(owner: str | None) -> str | None:
-    """An owner as it is bound."""
-    return EMPTY_OWNER if owner == "" else owner
+def bound(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they are bound."""
+    return {name: EMPTY_OWNER if name == "owner" and value == "" else value for name, value in parameters.items()}
 
 
-def read_owner(owner: str | None) -> str | None:
-    """An owner as it was before it was bound."""
-    return "" if owner == EMPTY_OWNER else owner
+def plain(value: Any) -> Any:
+    """A value of a row as other databases have it: times as milliseconds, since 1970, and owners as they were."""
+    if isinstance(value, datetime):
+        value -= EPOCH
+    if isinstance(value, timedelta):
+        return value // MILLISECOND
+    return "" if value == EMPTY_OWNER else value
 
 
 def _meaning(text: bytes) -> object:

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import oracledb
 from sqlspec.adapters.oracledb import OracleAsyncConfig
 
 from litestar_sqlstores.backends.base import Backend
-from litestar_sqlstores.backends.oracle_changes import MILLISECOND, due, is_stored, total
+from litestar_sqlstores.backends.oracle_changes import due, is_stored, total
 from litestar_sqlstores.backends.oracle_client import Connection, format_of_table
 from litestar_sqlstores.backends.oracle_errors import INDEXED_ALREADY, MISSING_TABLE, NAME_IN_USE, meaning
-from litestar_sqlstores.backends.oracle_statements import Format, Statements, bound_owner, read_owner
+from litestar_sqlstores.backends.oracle_statements import MILLISECOND, Format, Statements, plain
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
     Increment,
     Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
@@ -37,7 +35,6 @@ from litestar_sqlstores.store import BaseSQLSpecStore
 __all__ = ("OracleBackend", "OracleStore")
 
 OLDEST = 19
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP has no time zone; ours are UTC
 
 
 class OracleBackend(Backend[OracleAsyncConfig, Connection]):
@@ -154,53 +151,34 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.write("delete", [{"digest": key} for key in keys])
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        return await connection.delete("delete_namespace", limit, namespace=namespace)
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return [tuple(map(plain, row)) for row in await connection.select(name, **parameters)]
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        return await connection.delete("delete_prefix", limit, namespace=namespace, prefix=prefix, behind=behind)
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        return await connection.delete(name, **parameters)
 
     async def delete_expired(self, connection: Connection, limit: int) -> int:
         async with connection.transaction():
-            rows = await connection.select("lock_expired", limit)
+            rows = await connection.select("lock_expired", most=limit)
             return sum(await connection.write("delete", [{"digest": key} for (key,) in rows]))
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        rows = await connection.select("owned", limit, namespace=namespace, owner=bound_owner(owner))
-        return [
-            Owned(key, _since_1970(created), _since_1970(updated), None if expires is None else _since_1970(expires))
-            for key, created, updated, expires in rows
-        ]
 
     async def delete_owned(
         self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
     ) -> int:
-        binds = {"namespace": namespace, "owner": bound_owner(owner)}
         # No key has a digest of one byte.
-        return await connection.delete("delete_owned", limit, **binds, keep=keep or b"\0")
+        return await super().delete_owned(connection, namespace, owner, keep or b"\0", limit)
 
     async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
-        binds = {f"b{number}": bound for number, bound in enumerate(bounds) if number}
-        rows = await connection.select_all("stats", **binds)
+        rows = await self.fetch(
+            connection, "stats", **{f"b{number}": bound for number, bound in enumerate(bounds) if number}
+        )
         return [
             Stats(namespace, None if number is None else int(number), *map(int, sums))
             for namespace, number, *sums in rows
         ]
 
-    async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [namespace for (namespace,) in await connection.select_all("namespaces")]
-
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
-        return [
-            Inspected(
-                *(key, namespace, size, read_owner(owner), _since_1970(created), _since_1970(updated)),
-                None if expires is None else _since_1970(expires),
-                None if remaining is None else remaining // MILLISECOND,
-            )
-            for key, namespace, size, owner, created, updated, expires, remaining in await connection.select_keys(
-                "inspect", keys
-            )
-        ]
+        return [Inspected(*map(plain, row)) for row in await connection.select_keys("inspect", keys)]
 
     async def check_table(self, connection: Connection) -> None:
         if await connection.format_of_table() != self._format:
@@ -249,7 +227,3 @@ async def _store(connection: Connection, update: str, entries: Mapping[bytes, En
     # A transaction of its own: each then locks its rows in the order of their keys, and none waits for a later one.
     inserted = await connection.write("insert", [row for key, row in rows.items() if key not in found or key in gone])
     return sum(counts) + sum(inserted)
-
-
-def _since_1970(time: datetime) -> int:
-    return (time - EPOCH) // MILLISECOND

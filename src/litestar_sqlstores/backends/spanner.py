@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from google.api_core import exceptions as google
@@ -23,16 +24,13 @@ from litestar_sqlstores.backends.records import (
     Entry,
     Increment,
     Inspected,
-    Owned,
     Renewal,
     Renewed,
     Replacement,
-    Stats,
 )
 from litestar_sqlstores.backends.spanner_client import Connection, ForeignTableError
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.errors import ConfigurationError
-from litestar_sqlstores.schema import Shape, shape_of
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.store import BaseSQLSpecStore
 
@@ -149,15 +147,11 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.delete(keys)
 
-    async def delete_namespace(self, connection: Connection, namespace: str, limit: int) -> int:
-        return await self._delete_read(connection, "namespace_keys", namespace=namespace, limit=limit)
+    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        return await connection.read(name, **parameters)
 
-    async def delete_prefix(self, connection: Connection, namespace: str, prefix: str, behind: str, limit: int) -> int:
-        parameters = {"namespace": namespace, "prefix": prefix, "behind": behind, "limit": limit}
-        return await self._delete_read(connection, "prefix_keys", **parameters)
-
-    async def _delete_read(self, connection: Connection, name: str, **parameters: object) -> int:
-        # A key never changes its namespace and its text, so it needs no lock between the two.
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        # A statement finds the keys. None ever changes its namespace and its text, so it needs no lock between the two.
         rows = await connection.read(name, **parameters)
         if rows:
             await connection.delete([key for (key,) in rows])
@@ -166,24 +160,15 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     async def delete_expired(self, connection: Connection, limit: int) -> int:
         shards = list(range(self.settings.shard_count))
         # Without locks in the index, and then with locks on these rows alone.
-        rows = await connection.read("expired_keys", shards=shards, limit=limit)
+        rows = await connection.read("expired_keys", shards=shards, most=limit)
         batch = [connection.row(key) for (key,) in rows]
         return await connection.delete_found("still_expired", batch=batch) if batch else 0
-
-    async def owned(self, connection: Connection, namespace: str, owner: str, limit: int) -> Sequence[Owned]:
-        return [Owned(*row) for row in await connection.read("owned", namespace=namespace, owner=owner, limit=limit)]
 
     async def delete_owned(
         self, connection: Connection, namespace: str, owner: str, keep: bytes | None, limit: int
     ) -> int:
         kept = None if keep is None else b64encode(keep)
-        return await connection.delete_found("owned_keys", namespace=namespace, owner=owner, keep=kept, limit=limit)
-
-    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
-        return [Stats(*row) for row in await connection.read("stats", bounds=list(bounds))]
-
-    async def namespaces(self, connection: Connection) -> Sequence[str]:
-        return [namespace for (namespace,) in await connection.read("namespaces")]
+        return await connection.delete_found("delete_owned", namespace=namespace, owner=owner, keep=kept, most=limit)
 
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
         rows = await connection.read("inspect", batch=[connection.row(key) for key in keys])
@@ -191,11 +176,7 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
 
     async def check_table(self, connection: Connection) -> None:
         await connection.find_shards()
-        await connection.read("check_table")
-
-    async def table_shape(self, connection: Connection) -> Shape:
-        names = {"schema": self.table.schema or "", "table": self.table.table}
-        return shape_of(await connection.read("table_shape", **names))
+        await super().check_table(connection)
 
     async def create_table(self, connection: Connection) -> None:
         await connection.change_schema("create_table")

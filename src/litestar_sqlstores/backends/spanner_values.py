@@ -27,7 +27,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "inspect": (),
 }
 _TYPES = {
-    **dict.fromkeys(("shard_id", "ttl", "tolerance", "expires_at", "amount", "limit"), INT64),
+    **dict.fromkeys(("shard_id", "ttl", "tolerance", "expires_at", "amount", "most"), INT64),
     **dict.fromkeys(("namespace", "owner", "key_text", "prefix", "behind", "schema", "table"), STRING),
     **dict.fromkeys(("key_digest", "keep"), BYTES),
     **dict.fromkeys(("shards", "bounds"), Array(INT64)),

@@ -39,15 +39,15 @@ DELETE FROM "sessions" WHERE key_digest = :digest;
 -- delete_namespace
 DELETE FROM "sessions"
 WHERE (namespace = :namespace OR (namespace >= :namespace || '_' AND namespace < :namespace || '`'))
-  AND ROWNUM <= :batch;
+  AND ROWNUM <= :most;
 
 -- delete_owned
 DELETE FROM "sessions"
-WHERE namespace = :namespace AND owner = :owner AND key_digest <> :keep AND ROWNUM <= :batch;
+WHERE namespace = :namespace AND owner = :owner AND key_digest <> :keep AND ROWNUM <= :most;
 
 -- delete_prefix
 DELETE FROM "sessions"
-WHERE namespace = :namespace AND key_text >= :prefix AND key_text < :behind AND ROWNUM <= :batch;
+WHERE namespace = :namespace AND key_text >= :prefix AND key_text < :behind AND ROWNUM <= :most;
 
 -- drop_table
 DROP TABLE "sessions" PURGE;
@@ -115,7 +115,7 @@ FOR UPDATE;
 -- lock_expired
 SELECT key_digest FROM "sessions"
 WHERE expiry_bucket <= TRUNC(CAST(SYS_EXTRACT_UTC(SYSTIMESTAMP) AS DATE), 'HH24') AND expires_at <= SYS_EXTRACT_UTC(SYSTIMESTAMP)
-  AND ROWNUM <= :batch
+  AND ROWNUM <= :most
 FOR UPDATE SKIP LOCKED;
 
 -- namespaces
@@ -126,7 +126,7 @@ SELECT s.key_digest, s.created_at, s.updated_at, s.expires_at
 FROM "sessions" s
 WHERE s.namespace = :namespace AND s.owner = :owner AND (s.expires_at IS NULL OR s.expires_at > SYS_EXTRACT_UTC(SYSTIMESTAMP))
 ORDER BY s.updated_at DESC
-FETCH FIRST :batch ROWS ONLY;
+FETCH FIRST :most ROWS ONLY;
 
 -- remaining, 1 keys
 SELECT s.key_digest, s.expires_at, s.expires_at - SYS_EXTRACT_UTC(SYSTIMESTAMP)
