@@ -57,6 +57,7 @@ EVERYTHING = frozenset(
         "json",  # as well as bytes
         "any name",  # of a table
         "any number",  # in JSON
+        "adds to values",  # increment finds the number that set has stored
     }
 )
 
@@ -72,12 +73,14 @@ class Database:
         url: The URL that `create_store` takes. Others reach the same database with it if the backend says "processes".
         table: The name of the table.
         schema: Another schema that tables can be in, if the backend says "schemas".
+        options: What its stores are given, beside their table and data format.
     """
 
     new_config: Callable[[int], Any]
     url: str
     table: str = field(default_factory=lambda: f"sessions_{next(_numbers)}")
     schema: str = "other_schema"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Stores:
 
     def __init__(self, database: Database, data_format: str) -> None:
         self.database = database
-        self._defaults: dict[str, Any] = {"table": database.table, "data_format": data_format}
+        self._defaults: dict[str, Any] = {"table": database.table, "data_format": data_format, **database.options}
         self._made: list[Store] = []
 
     def __call__(self, *, pool_size: int = 5, **options: Any) -> Store:
@@ -207,6 +210,35 @@ def _postgres(dsn: str, folder: Path) -> Database:
 
 
 register(Backend("postgresql", _postgres, _postgres_server))
+
+
+# -- encrypted values
+
+
+def _encrypted(database: Callable[[Any, Path], Database], server: Any, folder: Path) -> Database:
+    made = database(server, folder)
+    made.options["encryption_keys"] = [
+        "the first key, which encrypts all of them",
+        b"another key, with which nothing is encrypted",
+    ]
+    return made
+
+
+# What is the database's business is the same. A number that set has stored is not one that it can add to.
+_of_encrypted = partial(Backend, formats=("bytes",), topic="data")
+register(
+    _of_encrypted(
+        "sqlite-file-encrypted", partial(_encrypted, _sqlite_file), capabilities=_sqlite - {"json", "adds to values"}
+    )
+)
+register(
+    _of_encrypted(
+        "postgresql-encrypted",
+        partial(_encrypted, _postgres),
+        _postgres_server,
+        capabilities=EVERYTHING - {"json", "adds to values"},
+    )
+)
 
 
 # -- MariaDB and MySQL
@@ -296,7 +328,7 @@ _of_spanner = partial(
     server=_spanner_server,
     rounds=1,
     analyze="",
-    capabilities=frozenset({"processes", "schemas", "json"}),
+    capabilities=frozenset({"processes", "schemas", "json", "adds to values"}),
 )
 register(_of_spanner("spanner"))
 

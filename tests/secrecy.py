@@ -1,4 +1,6 @@
-"""A plugin of pytest: a test fails if its output, log or errors hold a key, value or owner that its stores were given.
+"""A plugin of pytest: a test fails if its output, log or errors hold what its stores were given and are to keep.
+
+That is keys, values, owners, and the keys of encryption.
 
 It is in force for every test. What is shorter than `SHORTEST` is not looked for: "key" or "1" say nothing.
 """
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from litestar_sqlstores.encryption_keys import EncryptionKeys, check_keys
 from litestar_sqlstores.errors import StoreError
 from litestar_sqlstores.keys import key_digester
 from litestar_sqlstores.store.calls import checked_owner
@@ -59,12 +62,18 @@ def pytest_configure(config: pytest.Config) -> None:
     def listening_digester(namespace: str) -> Callable[[str], bytes]:
         return _listening(key_digester(namespace))
 
+    def listening_check(keys: EncryptionKeys) -> None:
+        for key in keys if isinstance(keys, (list, tuple)) else [keys]:
+            _secrets.give(key)
+        check_keys(keys)
+
     def init(error: StoreError, *args: object) -> None:
         super(StoreError, error).__init__(*args)
         _secrets.errors.append((type(error).__name__, f"{error} {error!r}"))
 
     patch.setattr("litestar_sqlstores.store.key_digester", listening_digester)
     patch.setattr("litestar_sqlstores.store.calls.encode_value", _listening(encode_value))
+    patch.setattr("litestar_sqlstores.settings.check_keys", listening_check)
     for user in ("calls", "owners"):
         patch.setattr(f"litestar_sqlstores.store.{user}.checked_owner", _listening(checked_owner))
     patch.setattr(StoreError, "__init__", init)

@@ -566,6 +566,8 @@ def test_values_that_no_cell_holds_are_refused_before_the_call() -> None:
     assert create_store(url, max_value_bytes=MAX_CELL_BYTES).settings.max_value_bytes == 10 * MEBIBYTE
     with pytest.raises(ConfigurationError, match=r"max_value_bytes is 10485761.*up to 10485760 bytes"):
         create_store(url, max_value_bytes=MAX_CELL_BYTES + 1)
+    with pytest.raises(ConfigurationError, match=r"max_value_bytes is 10485760.*up to 10485736 bytes"):
+        create_store(url, max_value_bytes=MAX_CELL_BYTES, encryption_keys=["k" * 32])
 
 
 @pytest.mark.parametrize("table", ["_sessions", "_app.sessions", "app._sessions"])

@@ -77,9 +77,10 @@ class Space:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    def __init__(self, runner: asyncio.Runner, stores: dict[float, Store], name: str) -> None:
+    def __init__(self, runner: asyncio.Runner, stores: dict[float, Store], name: str, *, adds_to_values: bool) -> None:
         super().__init__()
         self.runner = runner
+        self.adds_to_values = adds_to_values
         self.parent = Space({tolerance: store.with_namespace(name) for tolerance, store in stores.items()})
         self.child = Space(
             {tolerance: store.with_namespace("child") for tolerance, store in self.parent.stores.items()}
@@ -191,6 +192,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(child=st.booleans(), key=KEYS, by=st.integers(-5, 5), ttl=st.none() | LIVES)
     def increment(self, child: bool, key: str, by: int, ttl: float | None) -> None:
         space = self.space(child)
+        if not self.adds_to_values:
+            key = f"number {key}"
         number, now = self.call(self.store(space).increment(key, by, ttl))
         entry = space.entries.get(key)
         alive = now.is_alive(entry)
@@ -315,7 +318,8 @@ def test_behaves_as_the_model(database: Database, data_format: str, backend: Bac
         def machine() -> StoreMachine:
             nonlocal count
             count += 1
-            return StoreMachine(runner, by_tolerance, f"machine{count}")
+            adds_to_values = "adds to values" in backend.capabilities
+            return StoreMachine(runner, by_tolerance, f"machine{count}", adds_to_values=adds_to_values)
 
         try:
             run_state_machine_as_test(

@@ -11,6 +11,7 @@ __all__ = (
     "ConfigurationError",
     "ConflictError",
     "DatabaseError",
+    "DecryptionError",
     "DurationError",
     "InvalidKeyError",
     "InvalidValueError",
@@ -34,7 +35,7 @@ class ConfigurationError(StoreError, ValueError):
 
 
 class MissingDriverError(ConfigurationError, ImportError):
-    """The database driver is not installed; the text names the extra that brings it."""
+    """A package is not installed, such as the database driver; the text names the extra that brings it."""
 
 
 class InvalidKeyError(StoreError, TypeError):
@@ -47,6 +48,10 @@ class InvalidValueError(StoreError, ValueError):
 
 class ValueTooLargeError(InvalidValueError):
     """A value longer than ``max_value_bytes``."""
+
+
+class DecryptionError(StoreError, ValueError):
+    """What is stored was not encrypted with any of ``encryption_keys``, or has been changed in the database since."""
 
 
 class DurationError(StoreError, ValueError):

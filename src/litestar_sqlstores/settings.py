@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict, get_args
 
 from sqlspec.extensions.litestar.store import BaseSQLSpecStore as SQLSpecStore
 
+from litestar_sqlstores.encryption_keys import OVERHEAD_BYTES, EncryptionKeys, check_keys
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.keys import validate_namespace
 from litestar_sqlstores.observability import Observer
@@ -41,6 +42,8 @@ class CommonOptions(TypedDict, total=False):
         keep_keys: Whose keys the table holds as text too, for :meth:`~litestar_sqlstores.BaseSQLSpecStore.invalidate`:
             the names of child namespaces, such as ``["response_cache"]``, or True for the store's own namespace.
             Never those of sessions. Default False.
+        encryption_keys: Keys that values are encrypted with, each a text or bytes of 32 or more. The first one
+            encrypts, all of them decrypt; None stands for values that are not encrypted. Default: none is.
         observer: Who is told of each statement, for metrics and logs. Default None. See
             :class:`~litestar_sqlstores.observability.Observer`.
     """
@@ -54,6 +57,7 @@ class CommonOptions(TypedDict, total=False):
     max_pending: int
     timeout: float
     keep_keys: bool | Collection[str]
+    encryption_keys: EncryptionKeys
     observer: Observer | None
 
 
@@ -86,6 +90,8 @@ class Settings:
     max_pending: int = 10_000
     timeout: float = 10.0
     keep_keys: bool | Collection[str] = False
+    # Not in any text.
+    encryption_keys: EncryptionKeys = field(default=(), repr=False)
     observer: Observer | None = None
     in_memory: bool = False
     shard_count: int = 1
@@ -118,6 +124,18 @@ class Settings:
         )
         self._check("observer", isinstance(self.observer, (Observer, type(None))), "an Observer or None")
         self._check_keep_keys()
+        self._check_encryption_keys()
+
+    @property
+    def max_stored_bytes(self) -> int:
+        """The most that a value takes in the table."""
+        return self.max_value_bytes + (OVERHEAD_BYTES if self.encryption_keys else 0)
+
+    def _check_encryption_keys(self) -> None:
+        check_keys(self.encryption_keys)
+        if self.encryption_keys and self.data_format == "json":
+            msg = "encryption_keys needs data_format='bytes': what is encrypted is no JSON, and SQL cannot query it"
+            raise ConfigurationError(msg)
 
     def _check_keep_keys(self) -> None:
         names = self.keep_keys

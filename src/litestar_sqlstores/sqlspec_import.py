@@ -71,10 +71,8 @@ async def import_sessions(
         sessions: list[SQLSpecSession] = await _read(store, table, last, batch_size)
         if sessions:
             entries = {
-                store.digest(each.session_id): Entry(
-                    store.namespace, store._encode(each.data), each.ttl, 0, owner_of(each.data)
-                )
-                for each in sessions
+                digest: Entry(store.namespace, store._stored(digest, each.data), each.ttl, 0, owner_of(each.data))
+                for digest, each in ((store.digest(each.session_id), each) for each in sessions)
             }
             # In the order of their keys, as all who lock rows do.
             entries = dict(sorted(entries.items()))

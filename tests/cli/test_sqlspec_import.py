@@ -196,3 +196,12 @@ async def test_a_value_that_the_store_refuses_is_not_lost(stores: Any, store: St
         await take_over(small, batch_size=1)
     assert await store.get("a") == b"fits"
     assert await take_over(store) == (2, 1)
+
+
+async def test_what_is_taken_over_is_encrypted(stores: Any, store: Store, old: Any) -> None:
+    encrypted = stores.on(store.config, encryption_keys=["the key of the sessions from now on"])
+    await old.set("key", b"what nobody is to find", 1000)
+    assert await take_over(encrypted, owner_of=lambda data: data.decode()[:4]) == (1, 1)
+    assert await encrypted.get("key") == b"what nobody is to find"
+    assert b"nobody" not in (await store.get("key") or b"nobody")
+    assert len(await encrypted.list_owned("what")) == 1

@@ -31,6 +31,10 @@ async def test_only_the_first_increment_sets_the_expiry(store: Store) -> None:
     assert await store.increment("key", expires_in=1000) == 2
     assert await store.increment("key") == 3
     assert await store.expires_in("key") == about(100)
+
+
+@pytest.mark.needs("adds to values")
+async def test_adds_to_a_number_that_was_set(store: Store) -> None:
     await store.set("permanent", b"5")
     assert await store.increment("permanent", expires_in=10) == 6
     assert await store.expires_in("permanent") == -1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar.testing import TestClient
 
@@ -16,9 +18,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    import pytest
-
 SESSIONS, RATE_LIMITS, PLUGIN = "docs/sessions.md", "docs/rate-limits.md", "docs/plugin.md"
+ENCRYPTION = "docs/encryption.md"
 
 
 # -- sessions
@@ -80,6 +81,23 @@ def test_session_auth(app: ModuleType) -> None:
         assert browser.get("/").text == "Ada"
         browser.post("/login/8")
         assert browser.get("/").status_code == 401
+
+
+# -- encryption
+
+
+@pytest.fixture
+def store_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE_KEY", "what secrets.token_urlsafe may have made")
+
+
+@pytest.mark.usefixtures("store_key")
+@shows(ENCRYPTION, "Encryption")
+def test_encryption(app: ModuleType) -> None:
+    with TestClient(app.app) as browser:
+        assert [browser.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+        # What of it is still in the log of writes, and what was there before.
+        assert not any(b"visits" in file.read_bytes() for file in Path.cwd().glob("app.db*"))
 
 
 # -- rate limits

@@ -21,6 +21,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_pending": (1, 2, 3),
     "timeout": (0.5, 2, 30.0),
     "keep_keys": (True, ["cache"], ("cache", "pages")),
+    "encryption_keys": (["k" * 32], (b"k" * 32, None), ["k" * 64]),
     "observer": (Observer(), Observer(), Observer()),
 }
 BACKEND_VALUES: dict[str, tuple[Any, Any]] = {
@@ -116,7 +117,7 @@ def test_settings_do_not_change() -> None:
 
 @pytest.mark.parametrize("name", ["tabel", "Table", "session_table", "", "hash_keys"])
 def test_unknown_options_are_refused_by_name(name: str) -> None:
-    expected = rf"^{name!r} is no option of AsyncpgStore; its options are data_format, keep_keys, .*, timeout$"
+    expected = rf"^{name!r} is no option of AsyncpgStore; its options are data_format, encryption_keys, .*, timeout$"
     with pytest.raises(ConfigurationError, match=expected):
         resolve({name: "value"})
     with pytest.raises(ConfigurationError, match=rf"^extension_config\['litestar_sqlstores'\]: {expected[1:]}"):

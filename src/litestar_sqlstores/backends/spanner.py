@@ -66,8 +66,9 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     quote = "`"
 
     def __init__(self, config: SpannerAsyncConfig, settings: Settings) -> None:
-        if settings.max_value_bytes > MAX_CELL_BYTES:
-            msg = f"max_value_bytes is {settings.max_value_bytes}; a value on Spanner has up to {MAX_CELL_BYTES} bytes"
+        most = settings.max_value_bytes + MAX_CELL_BYTES - settings.max_stored_bytes
+        if settings.max_value_bytes > most:
+            msg = f"max_value_bytes is {settings.max_value_bytes}; a value on Spanner has up to {most} bytes"
             raise ConfigurationError(msg)
         super().__init__(config, settings)
         if "_" in (self.table.table[0], (self.table.schema or "a")[0]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,6 +10,7 @@ from litestar.datastructures import Cookie, MutableScopeHeaders
 from litestar.middleware.session.server_side import ServerSideSessionBackend
 from litestar.types import Empty
 
+from litestar_sqlstores.errors import DecryptionError
 from litestar_sqlstores.sessions.state import (
     Connection,
     SessionState,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("MAX_MERGES", "SQLSessionBackend")
+
+logger = logging.getLogger("litestar_sqlstores")
 
 MAX_MERGES = 10
 """How often a session is merged with changes of others before the last write wins after all."""
@@ -58,7 +62,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
         session_id = connection.cookies.get(self.config.key, "")
         if self._issued(session_id):
             renew_for = self.config.max_age if self.config.renew_on_access else None
-            data = await self.store_of(connection).get(session_id, renew_for)
+            data = await self._get(connection, session_id, renew_for)
             if data is not None:
                 start_state(connection, SessionState(self, session_id, stored_id=session_id, stored=data))
                 return self.deserialize_data(data)
@@ -80,6 +84,15 @@ class SQLSessionBackend(ServerSideSessionBackend):
             return
         cast("dict[str, Any]", message).setdefault("headers", [])
         MutableScopeHeaders.from_message(message).add("Set-Cookie", cookie)
+
+    async def _get(self, connection: Connection, session_id: str, renew_for: int | None = None) -> bytes | None:
+        """What is stored of a session, None if there is none that can be read."""
+        try:
+            return await self.store_of(connection).get(session_id, renew_for)
+        except DecryptionError as error:
+            # Its user can log in again. An error would be all that their browser ever gets, as it keeps the cookie.
+            logger.warning("a session counts as none: %s", error)
+            return None
 
     # -- what becomes of the session
 
@@ -133,7 +146,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
         for _ in range(MAX_MERGES if self.config.on_conflict == "merge" else 0):
             if await self._replace_once(connection, state, session, data, base):
                 return data
-            theirs = await self.store_of(connection).get(cast("str", state.stored_id))
+            theirs = await self._get(connection, cast("str", state.stored_id))
             if theirs is None:
                 return None
             session = _merge(self.deserialize_data(base), self.deserialize_data(data), self.deserialize_data(theirs))

@@ -14,6 +14,7 @@ An entry is a value under a key in a namespace, with an expiry or without. What 
 - For each key, operations are linearizable, across processes too.
 - Of a key the table has the digest only, unless ``keep_keys`` says otherwise; then
   :meth:`~BaseSQLSpecStore.invalidate` removes entries by the start of their keys.
+- With ``encryption_keys``, of a value the table has a ciphertext only, which is no value in another row.
 - :meth:`~BaseSQLSpecStore.delete_all` covers the store's namespace and its children, and nothing else.
 
 Every operation has one form, over many keys, and single calls are batches of one that travel with the others
@@ -37,6 +38,7 @@ from litestar.stores.base import NamespacedStore
 from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.operations import Operations
 from litestar_sqlstores.coalescing import CLOSED, Coalescer, Connector, Limits
+from litestar_sqlstores.encryption_keys import load_cipher
 from litestar_sqlstores.errors import ClosedError
 from litestar_sqlstores.keys import child_namespace, key_digester
 from litestar_sqlstores.observability import Observers
@@ -102,6 +104,7 @@ class BaseSQLSpecStore(
         self._coalescer: Submits = self._shared
         self._entered: list[BaseSQLSpecStore[ConfigT]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._cipher = load_cipher(settings.encryption_keys)
         self._keeps_keys = settings.keep_keys is True
         self._set_namespace(settings.namespace)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.operations import Operations
@@ -18,6 +18,9 @@ from litestar_sqlstores.durations import Duration, tolerance_ms, ttl_ms
 from litestar_sqlstores.keys import key_text
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.values import Value, encode_value
+
+if TYPE_CHECKING:
+    from litestar_sqlstores.encryption import Cipher
 
 __all__ = ("Calls", "Submits", "checked_owner", "positive_ms", "utc")
 
@@ -46,10 +49,13 @@ class Calls:
     _coalescer: Submits
     _digest: Callable[[str], bytes]
     _keeps_keys: bool
+    _cipher: Cipher | None
 
     # -- arguments
 
-    def _entry(self, key: str, value: Value, expires_in: Duration | None, keep_ttl: bool, owner: str | None) -> Entry:
+    def _entry(
+        self, key: str, digest: bytes, value: Value, expires_in: Duration | None, *, keep_ttl: bool, owner: str | None
+    ) -> Entry:
         if keep_ttl and expires_in is not None:
             msg = "keep_ttl=True keeps the expiry there is, expires_in sets one; give one of them"
             raise errors.ConfigurationError(msg)
@@ -58,13 +64,22 @@ class Calls:
         settings = self._settings
         ttl = ttl_ms(expires_in)
         tolerance = tolerance_ms(ttl, settings.renew_tolerance)
-        return Entry(self.namespace, self._encode(value), ttl, tolerance, owner, self._key_text(key))
+        return Entry(self.namespace, self._stored(digest, value), ttl, tolerance, owner, self._key_text(key))
 
     def _key_text(self, key: str) -> str | None:
         return key_text(key) if self._keeps_keys else None
 
     def _encode(self, value: Value) -> bytes:
         return encode_value(value, self._settings.data_format, self._settings.max_value_bytes)
+
+    def _stored(self, digest: bytes, value: Value) -> bytes:
+        """What the table is to hold for a value."""
+        data = self._encode(value)
+        return data if self._cipher is None else self._cipher.encrypt(digest, data)
+
+    def _given(self, digest: bytes, data: bytes | None) -> bytes | None:
+        """The value for what the table holds, None if that is nothing."""
+        return data if data is None or self._cipher is None else self._cipher.decrypt(digest, data)
 
     def _setting(self, entry: Entry, keep_ttl: bool) -> tuple[Operation[Any], Entry | None, int]:
         """What stores an entry: operation, argument, and size in a statement."""
@@ -78,9 +93,13 @@ class Calls:
 
     # -- calls
 
-    async def _each(self, calls: Mapping[str, tuple[Operation[Any], Any, int]]) -> dict[str, Any]:
+    def _digests(self, keys: Iterable[str]) -> dict[str, bytes]:
+        return {key: self._digest(key) for key in keys}
+
+    async def _each(
+        self, digests: Mapping[str, bytes], calls: Mapping[str, tuple[Operation[Any], Any, int]]
+    ) -> dict[str, Any]:
         """Make a call for each key, a batch of them at a time; the answers, or the first error once all have ended."""
-        digests = {key: self._digest(key) for key in calls}
         answers: dict[str, Any] = {}
         remaining = iter(calls)
         while chunk := list(itertools.islice(remaining, MAX_BATCH_ITEMS)):

@@ -26,7 +26,9 @@ class ManyKeys(Calls):
         """
         ttl = renewal_ms(renew_for)
         operation = self._operations.get_and_renew if ttl else self._operations.get
-        values = await self._each(dict.fromkeys(keys, (operation, self._renewal(ttl), 0)))
+        digests = self._digests(keys)
+        found = await self._each(digests, dict.fromkeys(digests, (operation, self._renewal(ttl), 0)))
+        values = {key: self._given(digests[key], data) for key, data in found.items()}
         return {key: value for key, value in values.items() if value is not None}
 
     async def set_many(
@@ -41,15 +43,21 @@ class ManyKeys(Calls):
 
         All values are checked before the first is written. If the database fails, some may have been written.
         """
-        entries = {key: self._entry(key, value, expires_in, keep_ttl, owner) for key, value in items.items()}
-        await self._each({key: self._setting(entry, keep_ttl) for key, entry in entries.items()})
+        digests = self._digests(items)
+        entries = {
+            key: self._entry(key, digests[key], value, expires_in, keep_ttl=keep_ttl, owner=owner)
+            for key, value in items.items()
+        }
+        await self._each(digests, {key: self._setting(entry, keep_ttl) for key, entry in entries.items()})
 
     async def renew_many(self, keys: Iterable[str], renew_for: Duration) -> frozenset[str]:
         """Renew many entries as by :meth:`renew`; returns the keys that have an entry."""
         renewal = self._renewal(positive_ms("renew_for", renew_for))
-        alive = await self._each(dict.fromkeys(keys, (self._operations.renew, renewal, 0)))
+        digests = self._digests(keys)
+        alive = await self._each(digests, dict.fromkeys(digests, (self._operations.renew, renewal, 0)))
         return frozenset(key for key, is_alive in alive.items() if is_alive)
 
     async def delete_many(self, keys: Iterable[str]) -> None:
         """Remove the entries under many keys, in as few statements as possible."""
-        await self._each(dict.fromkeys(keys, (self._operations.delete, None, 0)))
+        digests = self._digests(keys)
+        await self._each(digests, dict.fromkeys(digests, (self._operations.delete, None, 0)))

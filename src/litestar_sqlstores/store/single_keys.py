@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from litestar_sqlstores import errors
@@ -29,13 +30,14 @@ class SingleKeys(Calls):
 
         Raises:
             DurationError: ``renew_for`` is negative or no duration.
+            DecryptionError: The value was not encrypted with any of ``encryption_keys``, or was changed since.
         """
+        digest = self._digest(key)
         if renew_for is not None and (ttl := renewal_ms(renew_for)):
-            call = self._coalescer.submit(self._operations.get_and_renew, self._digest(key), self._renewal(ttl))
+            call = self._coalescer.submit(self._operations.get_and_renew, digest, self._renewal(ttl))
         else:
-            call = self._coalescer.submit(self._operations.get, self._digest(key))
-        data: bytes | None = await call
-        return data
+            call = self._coalescer.submit(self._operations.get, digest)
+        return self._given(digest, await call)
 
     async def set(
         self,
@@ -63,8 +65,9 @@ class SingleKeys(Calls):
             ConfigurationError: Both ``expires_in`` and ``keep_ttl`` are given.
         """
         digest = self._digest(key)
-        operation, entry, size = self._setting(self._entry(key, value, expires_in, keep_ttl, owner), keep_ttl)
-        await self._coalescer.submit(operation, digest, entry, size)
+        entry = self._entry(key, digest, value, expires_in, keep_ttl=keep_ttl, owner=owner)
+        operation, argument, size = self._setting(entry, keep_ttl)
+        await self._coalescer.submit(operation, digest, argument, size)
 
     async def replace(
         self,
@@ -92,15 +95,25 @@ class SingleKeys(Calls):
         Raises:
             InvalidValueError, DurationError: As in :meth:`set`.
         """
-        entry = self._entry(key, value, expires_in, keep_ttl=False, owner=owner)
-        data = None if expected is None else self._encode(expected)
-        size = len(entry.data) + len(data or b"")
-        return bool(
-            await self._coalescer.submit(self._operations.replace, self._digest(key), Replacement(entry, data), size)
-        )
+        digest = self._digest(key)
+        entry = self._entry(key, digest, value, expires_in, keep_ttl=False, owner=owner)
+        for data in self._expected(digest, expected):
+            size = len(entry.data) + len(data or b"")
+            if await self._coalescer.submit(self._operations.replace, digest, Replacement(entry, data), size):
+                return True
+        return False
+
+    def _expected(self, digest: bytes, value: Value | None) -> Sequence[bytes | None]:
+        """What the table may hold for an expected value; None for anything."""
+        if value is None:
+            return [None]
+        data = self._encode(value)
+        return [data] if self._cipher is None else self._cipher.forms(digest, data)
 
     async def increment(self, key: str, by: int = 1, expires_in: Duration | None = None) -> int:
         """Add to a number, atomically for all processes; what is not there counts as zero.
+
+        It is the database that adds, so what it adds to is never encrypted.
 
         Args:
             key: Key of the number.
@@ -112,7 +125,7 @@ class SingleKeys(Calls):
             The number after this increment, which :meth:`get` gives as decimal digits.
 
         Raises:
-            InvalidValueError: What is under the key is no number, or ``by`` is no int of 64 bits.
+            InvalidValueError: What is under the key is no number, or is encrypted, or ``by`` is no int of 64 bits.
             DurationError: ``expires_in`` is no positive duration.
         """
         if not isinstance(by, int) or isinstance(by, bool) or not -(2**63) <= by < 2**63:
