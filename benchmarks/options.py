@@ -16,7 +16,8 @@ __all__ = ("parser",)
 DEFAULTS = Settings()
 HTTP = HttpSettings()
 # Few machines have a Valkey server; all others are easily had.
-USUAL_KINDS = [kind for kind in KINDS if kind != "valkey" or shutil.which("valkey-server")]
+AVAILABLE_KINDS = [kind for kind in KINDS if kind != "valkey" or shutil.which("valkey-server")]
+USUAL_KINDS = [kind for kind in AVAILABLE_KINDS if kind != "encrypted"]
 # The emulator of Spanner serves one transaction at a time: its figures say little about the service.
 USUAL_BACKENDS = [backend for backend in BACKENDS if backend != "spanner"]
 
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     peers.add_argument("--peers", nargs="+", choices=KINDS, default=USUAL_KINDS, help="stores to measure")
 
     smoke = command("smoke", "call everything a few times; fails on wrong answers and on too much cost", output, peers)
-    smoke.set_defaults(backend=list(BACKENDS))
+    smoke.set_defaults(backend=list(BACKENDS), peers=AVAILABLE_KINDS)
 
     run = command("run", "measure the stores", output, peers)
     run.add_argument("--operations", nargs="+", choices=OPERATIONS, default=list(OPERATIONS), help="what to measure")

@@ -14,6 +14,7 @@ __all__ = ("BACKENDS", "KINDS", "Backend", "Kind", "Peer", "database")
 Backend: TypeAlias = Literal["postgresql", "sqlite", "mariadb", "spanner"]
 Kind: TypeAlias = Literal[
     "ours",
+    "encrypted",
     "one by one",
     "callers' batch",
     "best batch",
@@ -25,7 +26,7 @@ Kind: TypeAlias = Literal[
     "file",
     "memory",
 ]
-"""``ours`` is what the others are compared with; the next three are the driver without a store."""
+"""All are compared with ``ours``; after the one that encrypts come three that are the driver without a store."""
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 KINDS: tuple[Kind, ...] = get_args(Kind)

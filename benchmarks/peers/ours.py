@@ -3,11 +3,14 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Unpack
 
 from litestar.stores.base import Store
 
 from benchmarks.peers.base import Backend, Peer, database
 from litestar_sqlstores import create_store
+from litestar_sqlstores.settings import StoreOptions
 
 __all__ = ("PEERS",)
 
@@ -50,10 +53,13 @@ _NAMES: dict[Backend, str] = {
 
 
 @asynccontextmanager
-async def _open(url: str) -> AsyncIterator[Store]:
-    async with create_store(url) as store:
+async def _open(url: str, **options: Unpack[StoreOptions]) -> AsyncIterator[Store]:
+    async with create_store(url, **options) as store:
         await store.create_table()
         yield store
+
+
+_open_encrypted = partial(_open, encryption_keys=["a key that everybody knows, so that nobody has to make one"])
 
 
 def _peers(backend: Backend, name: str) -> list[Peer]:
@@ -61,6 +67,8 @@ def _peers(backend: Backend, name: str) -> list[Peer]:
     fill = _FILL.get(backend)
     return [
         Peer(f"ours on {name}", "ours", place, _open, backend, fill=fill),
+        # Its rows are not made by copying one: a ciphertext is worth nothing in another row.
+        Peer(f"ours on {name}, encrypted", "encrypted", place, _open_encrypted, backend),
         Peer(f"{name}'s driver, one by one", "one by one", place, _open, backend, fill=fill),
         Peer(f"{name}'s driver, callers' batch", "callers' batch", place, _open, backend, fill=fill),
         Peer(f"{name}'s driver, best batch", "best batch", place, _open, backend, fill=fill),
