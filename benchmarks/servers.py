@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import asyncpg
 from redis.asyncio import Redis
@@ -15,10 +15,10 @@ from sqlspec.adapters.aiomysql import AiomysqlConfig
 
 from tests.servers import MariaDBServer, PostgresServer, PrivateServer, RedisServer, SpannerEmulator, ValkeyServer
 
-if TYPE_CHECKING:
-    from benchmarks.peers.base import Backend, Peer
+__all__ = ("BACKENDS", "Backend", "Servers")
 
-__all__ = ("Servers",)
+Backend: TypeAlias = Literal["postgresql", "sqlite", "mariadb", "spanner"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 class Servers:
@@ -58,7 +58,7 @@ class Servers:
     def folder(self) -> Path:
         return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
 
-    def new_database(self, backend: "Backend") -> str:
+    def new_database(self, backend: Backend) -> str:
         """An empty database; the URL of it."""
         if backend == "sqlite":
             return f"sqlite:///{self.folder / f'{next(self._numbers)}.db'}"
@@ -73,9 +73,9 @@ class Servers:
         """An empty database of the Valkey server; the URL of it."""
         return f"{self.valkey.dsn.rpartition('/')[0]}/{next(self._numbers)}"
 
-    def pid(self, peer: "Peer") -> int | None:
-        """The process of the server that a peer uses, if it uses one."""
-        server = vars(self).get(peer.backend or peer.kind)
+    def pid(self, name: str) -> int | None:
+        """The process of a server that was started."""
+        server = vars(self).get(name)
         return server.pid if isinstance(server, PrivateServer) else None
 
     async def versions(self) -> dict[str, str]:

@@ -90,7 +90,7 @@ def _round(
     cookies = [application.log_in(user) for user in range(_SESSIONS)]
     _check(application, variant, cookies)
     generate(settings.generator, application.port, cookies, settings.connections, _WARM_UP)
-    server = servers.pid(variant.peer) if variant.peer else None
+    server = servers.pid(variant.peer.backend or variant.peer.kind) if variant.peer else None
     before = _cpu(application.pid), _cpu(server)
     load = generate(settings.generator, application.port, cookies, settings.connections, settings.seconds)
     after = _cpu(application.pid), _cpu(server)

@@ -7,11 +7,10 @@ from typing import Literal, TypeAlias, get_args
 
 from litestar.stores.base import Store
 
-from benchmarks.servers import Servers
+from benchmarks.servers import BACKENDS, Backend, Servers
 
 __all__ = ("BACKENDS", "KINDS", "Backend", "Kind", "Peer", "database")
 
-Backend: TypeAlias = Literal["postgresql", "sqlite", "mariadb", "spanner"]
 Kind: TypeAlias = Literal[
     "ours",
     "encrypted",
@@ -28,7 +27,6 @@ Kind: TypeAlias = Literal[
 ]
 """All are compared with ``ours``; after the one that encrypts come three that are the driver without a store."""
 
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
