@@ -10,6 +10,7 @@ In front of a ciphertext stands which key it was made with, so that keys can be 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -17,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from litestar_sqlstores.encryption_keys import EncryptionKeys
 from litestar_sqlstores.errors import DecryptionError
 
 __all__ = ("Cipher",)
@@ -50,7 +50,7 @@ class Cipher:
         keys: The first one encrypts, all of them decrypt. None stands for values as they are.
     """
 
-    def __init__(self, keys: EncryptionKeys) -> None:
+    def __init__(self, keys: Sequence[str | bytes | None]) -> None:
         self._keys = [None if key is None else _Key.derive(key) for key in keys]
         self._by_mark = {key.mark: key for key in self._keys if key is not None}
         self._takes_plain = None in self._keys
