@@ -64,6 +64,11 @@ class Cipher:
         forms = [_encrypted(key, digest, data) for key in self._keys]
         return forms if data in forms or not _NUMBER.fullmatch(data) else [*forms, data]
 
+    def is_current(self, data: bytes) -> bool:
+        """Whether what a row holds is what would be written now."""
+        key = self._keys[0]
+        return not data.startswith(_MARK) if key is None else data.startswith(key.mark)
+
     def decrypt(self, digest: bytes, data: bytes) -> bytes:
         """The value that the row of ``digest`` holds.
 

@@ -79,6 +79,15 @@ def test_none_stands_for_values_as_they_are() -> None:
     assert switched_off.decrypt(ROW, Cipher([FIRST]).encrypt(ROW, b"value")) == b"value"
 
 
+def test_what_would_be_stored_otherwise_now_is_not_current() -> None:
+    old = Cipher([FIRST]).encrypt(ROW, b"value")
+    assert Cipher([FIRST, SECOND, None]).is_current(old)
+    assert not Cipher([SECOND, FIRST]).is_current(old)
+    assert not Cipher([FIRST, None]).is_current(b"value")
+    assert Cipher([None, FIRST]).is_current(b"value")
+    assert not Cipher([None, FIRST]).is_current(old)
+
+
 @pytest.mark.parametrize("number", [b"0", b"-7", b"9223372036854775807", b"-9223372036854775808"])
 def test_numbers_of_the_database_are_read_as_they_are(number: bytes) -> None:
     assert Cipher([FIRST]).decrypt(ROW, number) == number

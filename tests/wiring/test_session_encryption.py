@@ -46,6 +46,22 @@ async def test_a_session_lives_through_a_change_of_keys(new: NewPlugin) -> None:
         assert await browser.read() == {"name": "ada", "secret": secret, "more": 1}
 
 
+async def test_a_session_that_is_only_read_gets_the_new_key(new: NewPlugin) -> None:
+    async with serve_sessions(new(OLD)) as site, site.browser() as browser:
+        await browser.do("/login/ada")
+        session_id = browser.session_id
+    async with serve_sessions(new(NEW, OLD)) as site, site.browser(session_id) as browser:
+        before = await site.rows("data, owner")
+        await browser.read("/untouched")
+        after = await site.rows("data, owner")
+        assert after != before
+        # Once, and not again with the next request.
+        assert await browser.read() == {"name": "ada"}
+        assert await site.rows("data, owner") == after
+    async with serve_sessions(new(NEW)) as site, site.browser(session_id) as browser:
+        assert await browser.read() == {"name": "ada"}
+
+
 async def test_who_has_a_session_that_cannot_be_read_logs_in_again(
     new: NewPlugin, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,9 +62,10 @@ class SQLSessionBackend(ServerSideSessionBackend):
         session_id = connection.cookies.get(self.config.key, "")
         if self._issued(session_id):
             renew_for = self.config.max_age if self.config.renew_on_access else None
-            data = await self._get(connection, session_id, renew_for)
+            data, is_current = await self._get(connection, session_id, renew_for)
             if data is not None:
-                start_state(connection, SessionState(self, session_id, stored_id=session_id, stored=data))
+                state = SessionState(self, session_id, stored_id=session_id, stored=data, is_current=is_current)
+                start_state(connection, state)
                 return self.deserialize_data(data)
         start_state(connection, SessionState(self, self.generate_session_id()))
         return {}
@@ -85,14 +86,16 @@ class SQLSessionBackend(ServerSideSessionBackend):
         cast("dict[str, Any]", message).setdefault("headers", [])
         MutableScopeHeaders.from_message(message).add("Set-Cookie", cookie)
 
-    async def _get(self, connection: Connection, session_id: str, renew_for: int | None = None) -> bytes | None:
-        """What is stored of a session, None if there is none that can be read."""
+    async def _get(
+        self, connection: Connection, session_id: str, renew_for: int | None = None
+    ) -> tuple[bytes | None, bool]:
+        """What is stored of a session, None if that cannot be read; and whether it is stored as it would be now."""
         try:
-            return await self.store_of(connection).get(session_id, renew_for)
+            return await self.store_of(connection)._get_current(session_id, renew_for)
         except DecryptionError as error:
             # Its user can log in again. An error would be all that their browser ever gets, as it keeps the cookie.
             logger.warning("a session counts as none: %s", error)
-            return None
+            return None, True
 
     # -- what becomes of the session
 
@@ -126,14 +129,14 @@ class SQLSessionBackend(ServerSideSessionBackend):
         if state.stored_id is None:
             owner = self.config.owner_of(session)
             await self.store_of(connection).set(state.session_id, data, self.config.max_age, owner=owner)
-        elif state.session_id == state.stored_id and self._unchanged(state.stored, data):
+        elif state.session_id == state.stored_id and state.is_current and self._unchanged(state.stored, data):
             return False
         elif (replaced := await self._replace(connection, state, session, data)) is None:
             state.stored_id = None
             return False
         else:
             data = replaced
-        state.stored_id, state.stored = state.session_id, data
+        state.stored_id, state.stored, state.is_current = state.session_id, data, True
         return True
 
     def _unchanged(self, stored: bytes, data: bytes) -> bool:
@@ -146,7 +149,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
         for _ in range(MAX_MERGES if self.config.on_conflict == "merge" else 0):
             if await self._replace_once(connection, state, session, data, base):
                 return data
-            theirs = await self._get(connection, cast("str", state.stored_id))
+            theirs, _ = await self._get(connection, cast("str", state.stored_id))
             if theirs is None:
                 return None
             session = _merge(self.deserialize_data(base), self.deserialize_data(data), self.deserialize_data(theirs))

@@ -31,6 +31,8 @@ class SessionState:
     """The id that it is stored under."""
     stored: bytes = b""
     """What is stored there."""
+    is_current: bool = True
+    """Whether it is stored as it would be now; if not, it is stored again even if it has not changed."""
     cleared: bool = False
     """Whether it was cleared: what is put into it after that is another session."""
     failed: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import cast
 
 from litestar_sqlstores import errors
@@ -33,11 +33,18 @@ class SingleKeys(Calls):
             DecryptionError: The value was not encrypted with any of ``encryption_keys``, or was changed since.
         """
         digest = self._digest(key)
+        return self._given(digest, await self._getting(digest, renew_for))
+
+    async def _get_current(self, key: str, renew_for: Duration | None = None) -> tuple[bytes | None, bool]:
+        """As :meth:`get`, and whether it is stored as it would be now: not with a key that was the first one before."""
+        digest = self._digest(key)
+        data = await self._getting(digest, renew_for)
+        return self._given(digest, data), data is None or self._cipher is None or self._cipher.is_current(data)
+
+    def _getting(self, digest: bytes, renew_for: Duration | None) -> Awaitable[bytes | None]:
         if renew_for is not None and (ttl := renewal_ms(renew_for)):
-            call = self._coalescer.submit(self._operations.get_and_renew, digest, self._renewal(ttl))
-        else:
-            call = self._coalescer.submit(self._operations.get, digest)
-        return self._given(digest, await call)
+            return self._coalescer.submit(self._operations.get_and_renew, digest, self._renewal(ttl))
+        return self._coalescer.submit(self._operations.get, digest)
 
     async def set(
         self,
