@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies
 
+from tests.unit.fake_database import FakeDatabase
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,3 +25,9 @@ def _cheap_collections() -> Iterator[None]:
 @given(strategies.none())
 def _use_hypothesis(_: None) -> None:
     """Its first use looks for who refers to an object of its own, and warns if those are frozen."""
+
+
+@pytest.fixture
+def database() -> FakeDatabase:
+    """A fake one, which is at rest at the end of the test: what runs async tests, in tests.unit.loops, sees to that."""
+    return FakeDatabase()

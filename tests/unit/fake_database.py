@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from litestar_sqlstores import errors
 from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Limits, Operation, Together
 from litestar_sqlstores.observability import Observer
-
-ERRORS: dict[Failure, type[errors.StoreError]] = {
-    Failure.CONFLICT: errors.ConflictError,
-    Failure.BUSY: errors.ConflictError,
-    Failure.DISCONNECTED: errors.UnavailableError,
-    Failure.NOT_SENT: errors.UnavailableError,
-    Failure.MISSING_TABLE: errors.MissingTableError,
-    Failure.MISSING_SCHEMA: errors.SchemaError,
-    Failure.WRONG_SCHEMA: errors.SchemaError,
-    Failure.BAD_VALUE: errors.InvalidValueError,
-    Failure.OTHER: errors.DatabaseError,
-}
-
-
-class DriverError(Exception):
-    """What a driver raises."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.name)
-        self.failure = failure
+from tests.unit.fake_errors import DriverError, classify, describe, fail
+from tests.unit.footprint import footprint
 
 
 @dataclass(frozen=True)
@@ -123,6 +104,7 @@ class FakeDatabase:
         connected: Those that are in use now.
         most: The most connections in use, statements running and writes running at a time.
         violations: What the coalescer did that no database should have to bear.
+        coalescers: Every coalescer made for it.
     """
 
     def __init__(self) -> None:
@@ -139,6 +121,7 @@ class FakeDatabase:
         self.connected: set[Connection] = set()
         self.most: Counter[str] = Counter()
         self.violations: list[str] = []
+        self.coalescers: list[Coalescer[Connection]] = []
         self._held: asyncio.Queue[Statement] = asyncio.Queue()
         self.get = self._operation("get", writes=False)
         self.length = self._operation("length", writes=False)
@@ -149,7 +132,8 @@ class FakeDatabase:
         self.connector: Connector[Connection] = Connector(self._connect, self._discard, classify, describe)
 
     def coalescer(self, observer: Observer | None = None, **limits: Any) -> Coalescer[Connection]:
-        return Coalescer(self.connector, Limits(**limits), observer)
+        self.coalescers.append(Coalescer(self.connector, Limits(**limits), observer))
+        return self.coalescers[-1]
 
     # -- what tests do
 
@@ -173,36 +157,47 @@ class FakeDatabase:
         """The next statement that is held."""
         return await asyncio.wait_for(self._held.get(), 5)
 
+    async def hold_next(self) -> Statement:
+        """The next statement; it is held, and so are all after it."""
+        self.hold()
+        return await self.next_statement()
+
+    async def finish_next(self) -> Statement:
+        """End the next statement that is held."""
+        statement = await self.next_statement()
+        statement.finish()
+        return statement
+
     def fail_once(self, *failures: Failure) -> None:
         """The next statements fail, each in one of these ways; those after them succeed."""
         remaining = list(failures)
 
-        async def fail(statement: Statement) -> None:
+        async def fail_next(statement: Statement) -> None:
             if remaining:
                 raise DriverError(remaining.pop(0))
 
-        self.on_statement = fail
+        self.on_statement = fail_next
 
     def always_fail(self, failure: Failure) -> None:
-        async def fail(statement: Statement) -> None:
-            raise DriverError(failure)
+        self.on_statement = fail(failure)
 
-        self.on_statement = fail
-
-    def refuse_keys(self, *bad: bytes, failure: Failure = Failure.BAD_VALUE) -> None:
+    def refuse_keys(self, *bad: bytes) -> None:
         """Statements fail that hold one of these keys."""
+        self._refuse(lambda arguments: not arguments.keys().isdisjoint(bad))
 
+    def refuse_arguments(self, is_bad: Callable[[Any], bool]) -> None:
+        """Statements fail that hold such an argument."""
+        self._refuse(lambda arguments: any(map(is_bad, arguments.values())))
+
+    def _refuse(self, is_bad: Callable[[dict[bytes, Any]], bool]) -> None:
         async def check(statement: Statement) -> None:
-            if not statement.arguments.keys().isdisjoint(bad):
-                raise DriverError(failure)
+            if is_bad(statement.arguments):
+                raise DriverError(Failure.BAD_VALUE)
 
         self.on_statement = check
 
     def refuse_connections(self) -> None:
-        async def refuse() -> None:
-            raise DriverError(Failure.DISCONNECTED)
-
-        self.on_connect = refuse
+        self.on_connect = fail(Failure.DISCONNECTED)
 
     def accept_connections(self) -> None:
         self.on_connect = _nothing
@@ -210,6 +205,21 @@ class FakeDatabase:
     def batches(self) -> list[list[bytes]]:
         """The keys of every statement so far."""
         return [statement.keys for statement in self.statements]
+
+    def discarded(self) -> list[bool]:
+        """Of every connection so far, whether it was discarded."""
+        return [connection.discarded for connection in self.connections]
+
+    async def assert_at_rest(self) -> None:
+        """Close the coalescers, and check that nothing is left of what they did."""
+        for coalescer in self.coalescers:
+            await coalescer.close()
+        assert not self.violations
+        assert not self.connected
+        assert not self.running
+        for coalescer in self.coalescers:
+            fresh = Coalescer(coalescer._connector, coalescer._limits)
+            assert footprint(coalescer) == footprint(fresh)
 
     # -- what the coalescer does
 
@@ -271,42 +281,5 @@ class FakeDatabase:
         self.most[name] = max(self.most[name], now)
 
 
-def classify(error: Exception) -> Failure:
-    return error.failure if isinstance(error, DriverError) else Failure.OTHER
-
-
-def describe(error: Exception) -> errors.StoreError:
-    described = ERRORS[classify(error)]("described")
-    described.__cause__ = error
-    return described
-
-
 async def _nothing(*_: object) -> None:
     """As if nobody had asked."""
-
-
-def footprint(coalescer: Coalescer[Connection]) -> dict[str, int]:
-    """How much a coalescer remembers: its numbers, and the sizes of what it collects."""
-
-    def size(value: Any) -> int:
-        if isinstance(value, Mapping):
-            return sum(size(item) if isinstance(item, Collection) else 1 for item in value.values())
-        return len(value) if isinstance(value, Collection) else int(value)
-
-    parts = (coalescer, coalescer._queues, coalescer._statements, coalescer._lanes)
-    return {
-        f"{type(part).__name__}.{name}": size(value)
-        for part in parts
-        for name, value in vars(part).items()
-        if isinstance(value, (int, Collection)) and name not in {"_closed", "_closing"}
-    }
-
-
-async def assert_at_rest(coalescer: Coalescer[Connection], database: FakeDatabase) -> None:
-    """Close the coalescer, and check that nothing is left of what it did."""
-    await coalescer.close()
-    assert not database.violations
-    assert not database.connected
-    assert not database.running
-    fresh = Coalescer(coalescer._connector, coalescer._limits)
-    assert footprint(coalescer) == footprint(fresh)

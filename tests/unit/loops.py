@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pytest
 
+from tests.unit.fake_database import FakeDatabase
+
 P = ParamSpec("P")
 T = TypeVar("T")
 LoopFactory: TypeAlias = "Callable[[], asyncio.AbstractEventLoop]"
@@ -71,21 +73,21 @@ def run(main: Coroutine[Any, Any, T], new_loop: LoopFactory = VirtualTimeLoop) -
 
 
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an async test where waiting takes no time."""
+    """Run an async test where waiting takes no time; at its end, its database is to be at rest."""
 
     @functools.wraps(test)
     def run_test(*args: P.args, **kwargs: P.kwargs) -> None:
-        run(test(*args, **kwargs))
+        run(_run_to_rest(test, *args, **kwargs))
 
     return run_test
 
 
 def on_every_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test that does not look at the clock on each of LOOPS."""
+    """Run an async test that does not look at the clock on each of LOOPS; at its end, its database is to be at rest."""
 
     @functools.wraps(test)
     def run_test(*args: Any, new_loop: LoopFactory, **kwargs: Any) -> None:
-        run(test(*args, **kwargs), new_loop)
+        run(_run_to_rest(test, *args, **kwargs), new_loop)
 
     signature = inspect.signature(test)
     new_loop = inspect.Parameter("new_loop", inspect.Parameter.KEYWORD_ONLY)
@@ -96,6 +98,13 @@ def on_every_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[...,
         "new_loop", LOOPS.values(), ids=LOOPS
     )
     return on_each(run_test)
+
+
+async def _run_to_rest(test: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
+    await test(*args, **kwargs)
+    for argument in (*args, *kwargs.values()):
+        if isinstance(argument, FakeDatabase):
+            await argument.assert_at_rest()
 
 
 async def settle() -> None:

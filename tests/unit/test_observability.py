@@ -16,7 +16,7 @@ from litestar_sqlstores.observability.logs import LoggingObserver
 from litestar_sqlstores.observability.opentelemetry import OpenTelemetryObserver
 from litestar_sqlstores.observability.prometheus import PrometheusObserver
 from tests.totals import Totals
-from tests.unit.fake_database import FakeDatabase, assert_at_rest
+from tests.unit.fake_database import FakeDatabase
 from tests.unit.loops import in_virtual_time, settle
 
 A, B, C = b"a", b"b", b"c"
@@ -26,8 +26,8 @@ A, B, C = b"a", b"b", b"c"
 
 
 @in_virtual_time
-async def test_each_call_is_in_one_statement_with_its_wait() -> None:
-    database, totals = FakeDatabase(), Totals()
+async def test_each_call_is_in_one_statement_with_its_wait(database: FakeDatabase) -> None:
+    totals = Totals()
     coalescer = database.coalescer(max_lanes=1, observer=totals)
     database.hold()
     first = coalescer.submit(database.get, A)
@@ -45,24 +45,22 @@ async def test_each_call_is_in_one_statement_with_its_wait() -> None:
     assert (read.queued, read.seconds) == pytest.approx((0, 2), abs=0.01)
     assert (write.operation, write.calls, write.found, write.written) == ("set", 3, 0, None)
     assert (write.queued, write.seconds) == pytest.approx((2, 3), abs=0.01)
-    await assert_at_rest(coalescer, database)
 
 
 @in_virtual_time
-async def test_what_is_tried_again_is_counted_once_it_succeeds() -> None:
-    database, totals = FakeDatabase(), Totals()
+async def test_what_is_tried_again_is_counted_once_it_succeeds(database: FakeDatabase) -> None:
+    totals = Totals()
     coalescer = database.coalescer(observer=totals)
     database.fail_once(Failure.CONFLICT, Failure.BUSY, Failure.NOT_SENT, Failure.DISCONNECTED)
     await coalescer.submit(database.set, A, 1)
     assert totals.calls == {"set": 1}
     reasons = ("conflict", "busy", "not_sent", "disconnected")
     assert totals.counts == {f"retries set {reason}": 1 for reason in reasons} | {"sets skipped": 1}
-    await assert_at_rest(coalescer, database)
 
 
 @in_virtual_time
-async def test_calls_that_fail_are_counted_by_error_and_the_others_as_answered() -> None:
-    database, totals = FakeDatabase(), Totals()
+async def test_calls_that_fail_are_counted_by_error_and_the_others_as_answered(database: FakeDatabase) -> None:
+    totals = Totals()
     coalescer = database.coalescer(max_lanes=1, max_pending=3, timeout=5, observer=totals)
     database.refuse_keys(B)
     calls = [coalescer.submit(database.set, key, 1) for key in (A, B, C)]
@@ -78,7 +76,6 @@ async def test_calls_that_fail_are_counted_by_error_and_the_others_as_answered()
     assert totals.counts["failures StoreTimeoutError"] == 2
     assert totals.calls == {"set": 2}
     await settle()
-    await assert_at_rest(coalescer, database)
 
 
 # -- observers

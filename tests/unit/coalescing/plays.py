@@ -1,0 +1,180 @@
+"""Schedules that are run, and what the calls in them may leave and answer."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from litestar_sqlstores.coalescing import Coalescer, Failure
+from litestar_sqlstores.errors import (
+    ClosedError,
+    ConflictError,
+    MissingTableError,
+    OverloadedError,
+    StoreTimeoutError,
+    UnavailableError,
+)
+from tests.unit.coalescing.schedules import BAD, TIMEOUT, VALUES, Fate, Schedule, Step
+from tests.unit.fake_database import Amount, Connection, FakeDatabase, Statement
+from tests.unit.fake_errors import DriverError
+
+MAYBE_WRITTEN = (asyncio.CancelledError, ConflictError, MissingTableError, StoreTimeoutError, UnavailableError)
+
+
+@dataclass(eq=False)
+class Call:
+    """One call, with the number of the event that it started and ended with."""
+
+    step: Step
+    serial: int
+    start: float
+    started_at: float
+    end: float = math.inf
+    ended_at: float = math.inf
+    answer: Any = None
+    error: BaseException | None = None
+
+    @property
+    def argument(self) -> Any:
+        """No two calls have the same, and no two sums of some of them are."""
+        match self.step.action:
+            case "bad":
+                return BAD
+            case "add":
+                return Amount(2**self.serial)
+            case _:
+                return (self.step.key, self.serial)
+
+    def leaves(self, value: Any) -> Any:
+        """What is under the key after this call, if ``value`` was there before."""
+        match self.step.action:
+            case "get":
+                return value
+            case "delete":
+                return None
+            case "add":
+                return (value or 0) + self.argument.amount
+            case _:
+                # Of "bad" nobody ever reads it: it succeeds only if it travels with a later write for its key.
+                return (self.step.key, self.serial)
+
+    def answers(self, value: Any) -> Any:
+        """The right answer, if ``value`` was there before."""
+        match self.step.action:
+            case "get" | "exchange":
+                return value
+            case "add":
+                return self.leaves(value)
+            case _:
+                return None
+
+    def is_certain(self) -> bool:
+        return self.error is None
+
+    def may_have_taken_effect(self) -> bool:
+        return self.error is None or (
+            self.step.action not in {"get", "bad"}
+            # Once a connection was lost, the first try may have had its effect, whatever the second one says.
+            and isinstance(self.error, MAYBE_WRITTEN)
+        )
+
+
+@dataclass
+class Play:
+    """A schedule that is run."""
+
+    schedule: Schedule
+    wait: Callable[[float], Awaitable[None]]
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    calls: dict[int, Call] = field(default_factory=dict)
+    events: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def run(self) -> None:
+        coalescer = self._prepare()
+        callers: list[asyncio.Task[None]] = []
+        closing = asyncio.create_task(asyncio.sleep(0))
+        for serial, step in enumerate(self.schedule.steps):
+            if step.pause:
+                await self.wait(step.pause)
+            if step.action == "close":
+                await closing
+                closing = asyncio.create_task(coalescer.close())
+                await self._see_it_closed(coalescer, closing, step.patience)
+                coalescer.open()
+            elif future := self._call(coalescer, serial, step):
+                callers.append(asyncio.create_task(self._await(future, step.patience)))
+        await asyncio.gather(closing, *callers)
+        await self.database.assert_at_rest()
+
+    def _prepare(self) -> Coalescer[Connection]:
+        schedule, database = self.schedule, self.database
+        self._statements, self._connections = iter(schedule.statements), iter(schedule.connections)
+        database.on_statement = self._on_statement
+        database.on_connect = self._on_connect
+        database.on_release = lambda _: self.wait(schedule.seconds_to_give_back)
+        database.on_discard = lambda _: self.wait(schedule.seconds_to_discard)
+        return database.coalescer(
+            max_lanes=schedule.max_lanes,
+            max_writers=min(schedule.max_lanes, schedule.max_writers),
+            shares=schedule.shares,
+            max_pending=schedule.max_pending,
+            timeout=TIMEOUT,
+        )
+
+    async def _see_it_closed(
+        self, coalescer: Coalescer[Connection], closing: asyncio.Task[None], patience: float | None
+    ) -> None:
+        await asyncio.sleep(0)
+        with pytest.raises(ClosedError):
+            _ = coalescer.submit(self.database.get, VALUES[0])
+        await (closing if patience is None else self.wait(patience))
+
+    def _call(self, coalescer: Coalescer[Connection], serial: int, step: Step) -> asyncio.Future[Any] | None:
+        operation = getattr(self.database, "set" if step.action == "bad" else step.action)
+        loop = asyncio.get_running_loop()
+        call = self.calls[serial] = Call(step, serial, next(self.events), loop.time())
+        try:
+            future = coalescer.submit(operation, step.key, call.argument)
+        except OverloadedError as error:
+            call.end, call.ended_at, call.error = next(self.events), loop.time(), error
+            return None
+        future.add_done_callback(functools.partial(self._ended, call))
+        return future
+
+    async def _await(self, future: asyncio.Future[Any], patience: float | None) -> None:
+        if patience is not None:
+            await self.wait(patience)
+            future.cancel()
+        await asyncio.wait([future])
+
+    def _ended(self, call: Call, future: asyncio.Future[Any]) -> None:
+        assert call.end == math.inf, "answered twice"
+        call.end, call.ended_at = next(self.events), asyncio.get_running_loop().time()
+        call.error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if call.error is None:
+            call.answer = future.result()
+
+    async def _on_connect(self) -> None:
+        fate = next(self._connections, Fate())
+        await self.wait(fate.seconds)
+        if fate.failure:
+            raise DriverError(fate.failure)
+
+    async def _on_statement(self, statement: Statement) -> None:
+        fate = next(self._statements, Fate())
+        refused = BAD in statement.arguments.values()
+        works = fate.failure is None or (fate.failure is Failure.DISCONNECTED and fate.takes_effect == "and fails")
+        if works and not refused and fate.takes_effect != "at its end":
+            statement.take_effect()
+        await self.wait(fate.seconds)
+        if fate.failure:
+            raise DriverError(fate.failure)
+        if refused:
+            raise DriverError(Failure.BAD_VALUE)
