@@ -154,6 +154,21 @@ FROM /* slot: table */ AS s FORCE INDEX (PRIMARY)
 WHERE s.key_digest IN (%(keys)s);
 COMMIT
 
+-- name: add
+-- Store entries, without their keys as text, whose keys have no live one. Others stay as they are.
+-- %s: key digest, namespace, data, time to live, owner
+/* include: read-committed */;
+INSERT INTO /* slot: table */ (key_digest, namespace, data, expires_at, owner, created_at, updated_at)
+VALUES
+  /* each , */ (%s, %s, /* slot: data_in */, /* include: expiry-in */, %s, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))
+/* slot: on_duplicate */
+  created_at = /* include: created */,
+  updated_at = IF(/* include: has-expired */, UTC_TIMESTAMP(3), /* slot: table_name */.updated_at),
+  key_text = IF(/* include: has-expired */, NULL, /* slot: table_name */.key_text),
+  data = IF(/* include: has-expired */, /* slot: new_data */, /* slot: table_name */.data),
+  owner = IF(/* include: has-expired */, /* slot: new_owner */, /* slot: table_name */.owner),
+  expires_at = IF(/* include: has-expired */, /* slot: new_expiry */, /* slot: table_name */.expires_at)
+
 -- name: delete
 -- Remove keys.
 -- %s: key digest

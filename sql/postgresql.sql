@@ -263,7 +263,7 @@ FROM /* slot: table */ AS s
 WHERE s.key_digest = ANY($1::bytea[])
 
 -- name: add
--- Store entries, without their keys as text, whose keys have no live one; returns those keys.
+-- Store entries, without their keys as text, whose keys have no live one.
 -- $1 bytea[]: key digests, $2 text[]: namespaces, $3 bytea[]: data, $4 bigint[]: times to live, $5 text[]: owners
 INSERT INTO /* slot: table */ AS s (key_digest, namespace, data, expires_at, owner)
 SELECT n.key_digest, n.namespace, /* slot: data_in */, now() + n.ttl * interval '1 millisecond', n.owner
@@ -277,7 +277,6 @@ ON CONFLICT (key_digest) DO UPDATE SET
   key_text = NULL,
   /* include: replaced */
 WHERE s.expires_at <= now()
-RETURNING s.key_digest
 
 -- name: sqlspec-sessions
 -- Live rows of a table that SQLSpec's own store has made, in order: id, data, and the milliseconds that they will live, NULL

@@ -79,6 +79,19 @@ FROM UNNEST(@batch) AS n
 LEFT JOIN /* include: lookup */ /* slot: table */ AS s ON /* slot: same_key */
 WHERE s.key_digest IS NULL OR NOT /* include: same-value */ OR NOT /* include: is-alive */
 
+-- name: add
+-- Store entries, without their keys as text, whose keys have no live one.
+-- @batch: shard_id, key_digest, namespace, data, ttl, tolerance, owner, key_text
+INSERT OR UPDATE INTO /* slot: table */ (
+  key_digest, namespace, data, expires_at, owner, key_text, created_at, updated_at
+)
+SELECT n.key_digest, n.namespace, /* slot: data_in */, /* include: expiry */, n.owner, NULL, CURRENT_TIMESTAMP(),
+  CURRENT_TIMESTAMP()
+FROM UNNEST(@batch) AS n
+LEFT JOIN /* include: lookup */ /* slot: table */ AS s ON /* slot: same_key */
+WHERE s.key_digest IS NULL OR NOT /* include: is-alive */
+THEN RETURN key_digest
+
 -- name: replace
 -- Replace entries that are alive and, where that is asked for, hold the expected data; returns their keys.
 -- @batch: shard_id, key_digest, namespace, data, ttl, tolerance, owner, key_text, expected (NULL for anything)

@@ -185,7 +185,7 @@ SELECT key_digest, namespace, length(CAST(data AS BLOB)), owner, created_at, upd
 FROM keys /* include: join-table */
 
 -- name: add
--- Store an entry, without its key as text, whose key has no live one; returns the key if it has none.
+-- Store an entry, without its key as text, if its key has no live one.
 -- ?1 key digest, ?2 namespace, ?3 data, ?4 time to live, ?5 owner
 INSERT INTO /* slot: table */ AS s (key_digest, namespace, data, expires_at, owner, created_at, updated_at)
 VALUES (?1, ?2, /* slot: data_in */, /* include: now */ + ?4, ?5, /* include: now */, /* include: now */)
@@ -196,7 +196,6 @@ ON CONFLICT (key_digest) DO UPDATE SET
   key_text = NULL,
   /* include: replaced */
 WHERE s.expires_at <= /* include: now */
-RETURNING key_digest
 
 -- name: sqlspec-sessions
 -- Live rows of a table that SQLSpec's own store has made, in order: id, data, and the milliseconds that they will live, NULL

@@ -99,6 +99,10 @@ class ToyBackend(Backend[ToyConfig, Connection]):
         rows = [(key, each.namespace, each.amount, each.ttl, None, each.key_text) for key, each in increments.items()]
         return dict(await self._fetch(connection, "increment", rows))
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        rows = [(key, *_columns(entry._replace(key_text=None))) for key, entry in entries.items()]
+        return await self._write(connection, "add", rows)
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await self._write(connection, "delete", [(key,) for key in keys])
 

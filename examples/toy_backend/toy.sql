@@ -34,6 +34,16 @@ WHERE s.data <> excluded.data OR s.owner IS NOT excluded.owner
   OR (?7 = 0 AND ?4 IS NOT NULL)
   OR abs(s.expires_at - excluded.expires_at) > ?7
 
+-- name: add
+-- Store an entry, without its key as text, if its key has no live one.
+-- ?1 key digest, ?2 namespace, ?3 data, ?4 time to live, ?5 owner, ?6 NULL
+INSERT INTO /* slot: table */ AS s (/* include: columns */)
+VALUES (/* include: values */)
+ON CONFLICT (key_digest) DO UPDATE SET
+  data = excluded.data, owner = excluded.owner, key_text = excluded.key_text, expires_at = excluded.expires_at,
+  /* include: replaced */
+WHERE NOT /* include: is-alive */
+
 -- name: set-keeping-ttl
 -- Store an entry that keeps the expiry of a live entry under its key, unless it is stored already.
 -- ?1 key digest, ?2 namespace, ?3 data, ?4 NULL, ?5 owner, ?6 key text

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from litestar_sqlstores.backends.records import Entry, SQLSpecSession
+from litestar_sqlstores.backends.records import Entry, ForeignSession
 from litestar_sqlstores.errors import ConfigurationError, MissingTableError, SchemaError
 from litestar_sqlstores.statements import TableName
 from litestar_sqlstores.store import BaseSQLSpecStore
@@ -68,7 +68,7 @@ async def import_sessions(
     found = added = 0
     last = ""
     while True:
-        sessions: list[SQLSpecSession] = await _read(store, table, last, batch_size)
+        sessions: list[ForeignSession] = await _read(store, table, last, batch_size)
         if sessions:
             entries = {
                 digest: Entry(store.namespace, store._stored(digest, each.data), each.ttl, 0, owner_of(each.data))
@@ -76,7 +76,7 @@ async def import_sessions(
             }
             # In the order of their keys, as all who lock rows do.
             entries = dict(sorted(entries.items()))
-            added += len(await store._submit_alone(operations.add, entries))
+            added += await store._submit_alone(operations.add, entries)
             if delete:
                 await store._submit_alone(
                     operations.delete_sqlspec_sessions, table, [each.session_id for each in sessions]
@@ -88,7 +88,7 @@ async def import_sessions(
             return
 
 
-async def _read(store: BaseSQLSpecStore[Any], table: str, after: str, limit: int) -> list[SQLSpecSession]:
+async def _read(store: BaseSQLSpecStore[Any], table: str, after: str, limit: int) -> list[ForeignSession]:
     try:
         return list(await store._submit_alone(store._operations.sqlspec_sessions, table, after, limit))
     except MissingTableError as error:

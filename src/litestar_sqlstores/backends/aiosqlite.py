@@ -20,12 +20,12 @@ from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
+    ForeignSession,
     Increment,
     Inspected,
     Renewal,
     Renewed,
     Replacement,
-    SQLSpecSession,
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
@@ -128,6 +128,10 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
         return dict(await self._fetch(connection, "increment", rows, "BEGIN IMMEDIATE"))
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        rows = [(key, new.namespace, new.data, new.ttl, new.owner) for key, new in entries.items()]
+        return await self._write(connection, "add", rows)
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await self._write(connection, "delete", [(key,) for key in keys])
 
@@ -149,16 +153,12 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
             msg = "the table has data of the other format"
             raise sqlite3.DatabaseError(msg)
 
-    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
-        rows = [(key, new.namespace, new.data, new.ttl, new.owner) for key, new in entries.items()]
-        return [key for (key,) in await self._fetch(connection, "add", rows, "BEGIN IMMEDIATE")]
-
     async def sqlspec_sessions(
         self, connection: Connection, table: str, after: str, limit: int
-    ) -> Sequence[SQLSpecSession]:
+    ) -> Sequence[ForeignSession]:
         sql = self.sql_for(table)["sqlspec_sessions"]
         rows = await in_transaction(connection, "BEGIN", lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
-        return [SQLSpecSession(*row) for row in rows]
+        return [ForeignSession(*row) for row in rows]
 
     async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
         sql, rows = self.sql_for(table)["delete_sqlspec_sessions"], [(each,) for each in ids]

@@ -15,11 +15,11 @@ from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
+    ForeignSession,
     Increment,
     Renewal,
     Renewed,
     Replacement,
-    SQLSpecSession,
 )
 from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.store import BaseSQLSpecStore
@@ -140,6 +140,10 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
         rows = ((each.namespace, each.amount, each.ttl, each.key_text) for each in increments.values())
         return dict(await connection.fetch(self.sql["increment"], list(increments), *zip(*rows, strict=True)))
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        keys, namespaces, data, ttls, _, owners, _ = _columns(entries)
+        return _affected(await connection.execute(self.sql["add"], keys, namespaces, data, ttls, owners))
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.execute(self.sql["delete"], keys)
 
@@ -149,16 +153,12 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
     async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
         return _affected(await connection.execute(self.sql[name], *parameters.values()))
 
-    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
-        keys, namespaces, data, ttls, _, owners, _ = _columns(entries)
-        return [row[0] for row in await connection.fetch(self.sql["add"], keys, namespaces, data, ttls, owners)]
-
     async def sqlspec_sessions(
         self, connection: Connection, table: str, after: str, limit: int
-    ) -> Sequence[SQLSpecSession]:
+    ) -> Sequence[ForeignSession]:
         # SQLSpec does not quote names, and PostgreSQL has those in lower case.
         sql = self.sql_for(table.lower())["sqlspec_sessions"]
-        return [SQLSpecSession(*row) for row in await connection.fetch(sql, after, limit)]
+        return [ForeignSession(*row) for row in await connection.fetch(sql, after, limit)]
 
     async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
         await connection.execute(self.sql_for(table.lower())["delete_sqlspec_sessions"], ids)

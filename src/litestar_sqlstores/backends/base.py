@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import (
     Entry,
+    ForeignSession,
     Increment,
     Renewal,
     Renewed,
     Replacement,
-    SQLSpecSession,
 )
 from litestar_sqlstores.backends.single_statements import SingleStatements
 from litestar_sqlstores.coalescing import Failure
@@ -53,7 +53,7 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     shares: ClassVar[int] = 2
     """Among how many statements many calls of one kind are shared, so that one is prepared while another one runs."""
     imports_sqlspec: ClassVar[bool] = False
-    """Whether it has :meth:`add`, :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
+    """Whether it has :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
 
     owns_pool = False
     """Whether nobody but the store uses the config's pool, so that what is set on a connection may stay set."""
@@ -137,18 +137,18 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
         """
 
     @abstractmethod
+    async def add(self, connection: ConnectionT, entries: Mapping[bytes, Entry]) -> int:
+        """Store entries, without their keys as text, whose keys have no live one; how many."""
+
+    @abstractmethod
     async def delete(self, connection: ConnectionT, keys: Sequence[bytes]) -> None:
         """Remove keys."""
 
     # -- what a backend may have, to take over the table of SQLSpec's own store
 
-    async def add(self, connection: ConnectionT, entries: Mapping[bytes, Entry]) -> Iterable[bytes]:
-        """Store entries whose keys have no live one; the keys of those that were."""
-        raise NotImplementedError
-
     async def sqlspec_sessions(
         self, connection: ConnectionT, table: str, after: str, limit: int
-    ) -> Sequence[SQLSpecSession]:
+    ) -> Sequence[ForeignSession]:
         """At most ``limit`` live sessions of SQLSpec's in a table, in order, those with an id behind ``after``."""
         raise NotImplementedError
 

@@ -178,6 +178,9 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         async with rolled_back_on_error(connection):
             return dict(await self._statements.fetch(connection, "increment", rows, keys=[*increments]))
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        return await self._statements.upsert(connection, "add", [_row(key, new) for key, new in entries.items()])
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await self._statements.run(connection, "delete", [(key,) for key in keys])
 

@@ -148,6 +148,15 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
                 await connection.write(statement, batch)
         return numbers
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        async with connection.transaction():
+            held = await connection.read("lock", list(entries))
+            gone = {key: entry for key, entry in entries.items() if key not in held or not held[key].is_alive}
+            rows = {key: connection.row(key, entry._replace(key_text=None)) for key, entry in gone.items()}
+            counts = await connection.write("update", [row for key, row in rows.items() if key in held])
+            counts += await connection.write("insert", [row for key, row in rows.items() if key not in held])
+            return sum(counts)
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.write("delete", [{"digest": key} for key in keys])
 

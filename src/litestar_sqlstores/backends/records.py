@@ -8,13 +8,13 @@ from typing import Generic, NamedTuple, TypeVar
 __all__ = (
     "NEVER",
     "Entry",
+    "ForeignSession",
     "Increment",
     "Inspected",
     "Owned",
     "Renewal",
     "Renewed",
     "Replacement",
-    "SQLSpecSession",
     "Stats",
 )
 
@@ -109,8 +109,8 @@ class Inspected(NamedTuple):
     remaining: int | None
 
 
-class SQLSpecSession(NamedTuple):
-    """A live session in a table of SQLSpec's own store; ``ttl`` in milliseconds, None for never."""
+class ForeignSession(NamedTuple):
+    """A live session of another store; ``ttl`` in milliseconds, None for never."""
 
     session_id: str
     data: bytes

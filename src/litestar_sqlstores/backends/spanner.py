@@ -145,6 +145,9 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
         ]
         return dict(await connection.write("increment", batch=batch))
 
+    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+        return (await connection.store("add", entries)).written
+
     async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
         await connection.delete(keys)
 

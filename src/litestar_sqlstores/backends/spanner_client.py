@@ -101,7 +101,7 @@ class Connection:
 
         async def work(transaction: Any) -> Done:
             done = await self._run(transaction, name, {"batch": batch}, last_statement=not long)
-            stored = {key for (key,) in done.rows} if name == "replace" else long
+            stored = {key for (key,) in done.rows} if name in {"add", "replace"} else long
             if values := [(b64encode(key), long[key]) for key in long if key in stored]:
                 transaction.update(str(self._table), ("key_digest", "data"), values)
             return done

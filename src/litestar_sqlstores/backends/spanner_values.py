@@ -21,6 +21,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "remaining": (),
     "set": _ENTRY,
     "set_keeping_ttl": _ENTRY,
+    "add": _ENTRY,
     "replace": (*_ENTRY, "expected"),
     "increment": ("namespace", "amount", "ttl", "key_text"),
     "still_expired": (),
