@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 from litestar.cli._utils import LitestarEnv
+from litestar.stores.redis import RedisStore
+from redis.asyncio import Redis
 
 from litestar_sqlstores import DatabaseError, create_store
 from litestar_sqlstores.cli import stores_group
@@ -24,7 +26,7 @@ from tests.backends import rows
 from tests.cli.app import make_app
 from tests.cli.processes import Processes
 from tests.docs.documents import ROOT
-from tests.servers import MariaDBServer, PostgresServer, require
+from tests.servers import MariaDBServer, PostgresServer, RedisServer, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,7 @@ PRINTED = {
     "Backup": ["bash"],
     "SQLite: copy a file that is in use": ["sql"],
     "After a restore": ["console"],
+    "Coming from Redis": ["console"],
     "Coming from SQLSpec's store": ["console"],
 }
 """What there is, by heading; the tests below run all of it."""
@@ -135,6 +138,19 @@ def test_after_a_restore(tmp_path: Path) -> None:
     assert console.run("After a restore") == [
         "removed 2 entries of 'LITESTAR_sessions' from table 'litestar_session'\n"
     ]
+
+
+def test_coming_from_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with require(RedisServer) as server:
+        monkeypatch.setenv("REDIS_URL", server.dsn)
+
+        async def log_in() -> None:
+            async with Redis.from_url(server.dsn) as redis:
+                await RedisStore(redis).set("0123456789abcdef" * 4, b"{}", 100)
+
+        asyncio.run(log_in())
+        said = Console(tmp_path).run("Coming from Redis")
+    assert said[-1] == "imported 1 sessions from namespace 'LITESTAR'; 0 were here already\n"
 
 
 def test_coming_from_sqlspec(tmp_path: Path) -> None:

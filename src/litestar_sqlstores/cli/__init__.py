@@ -7,10 +7,10 @@ worked, 1 it did not, 2 it cannot be asked for like this, 130 it was stopped by 
 
 from __future__ import annotations
 
-from litestar_sqlstores.cli import cleanup, entries, sqlspec_import, statistics, table
+from litestar_sqlstores.cli import cleanup, entries, imports, statistics, table
 from litestar_sqlstores.cli.group import stores_group
 
 __all__ = ("stores_group",)
 
-for module in (table, cleanup, statistics, entries, sqlspec_import):
+for module in (table, cleanup, statistics, entries, imports):
     module.add_commands(stores_group)
