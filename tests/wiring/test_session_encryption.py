@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from litestar import get
 from litestar.middleware.session.server_side import ServerSideSessionConfig
 
 from litestar_sqlstores import DecryptionError
+from tests.contract.helpers import about
 from tests.wiring.helpers import MAX_AGE, new_plugin, serve
 from tests.wiring.session_app import HANDLERS, serve_sessions
 
@@ -58,6 +61,43 @@ async def test_a_session_that_is_only_read_gets_the_new_key(new: NewPlugin) -> N
         # Once, and not again with the next request.
         assert await browser.read() == {"name": "ada"}
         assert await site.rows("data, owner") == after
+    async with serve_sessions(new(NEW)) as site, site.browser(session_id) as browser:
+        assert await browser.read() == {"name": "ada"}
+
+
+@pytest.mark.parametrize("on_conflict", ["merge", "overwrite"])
+async def test_the_new_key_takes_no_change_back(new: NewPlugin, on_conflict: Any) -> None:
+    async with serve_sessions(new(OLD)) as site, site.browser() as browser:
+        await browser.do("/login/ada")
+        session_id = browser.session_id
+    reading, changed = asyncio.Event(), asyncio.Event()
+
+    @get("/slow")
+    async def slow() -> None:
+        reading.set()
+        await changed.wait()
+
+    async with (
+        serve_sessions(new(NEW, OLD), slow, on_conflict=on_conflict) as site,
+        site.browser(session_id) as one,
+        site.browser(session_id) as other,
+    ):
+        slowly = asyncio.create_task(one.read("/slow"))
+        await reading.wait()
+        await other.do("/write", more=1)
+        changed.set()
+        await slowly
+        assert await other.read() == {"name": "ada", "more": 1}
+
+
+async def test_the_new_key_gives_no_session_more_time(new: NewPlugin) -> None:
+    async with serve_sessions(new(OLD), renew_on_access=False) as site, site.browser() as browser:
+        await browser.do("/login/ada")
+        session_id = browser.session_id or ""
+        assert await site.store().renew(session_id, 100)
+    async with serve_sessions(new(NEW, OLD), renew_on_access=False) as site, site.browser(session_id) as browser:
+        assert await browser.read() == {"name": "ada"}
+        assert await site.store().expires_in(session_id) == about(100)
     async with serve_sessions(new(NEW)) as site, site.browser(session_id) as browser:
         assert await browser.read() == {"name": "ada"}
 

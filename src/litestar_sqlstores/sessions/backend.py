@@ -129,19 +129,30 @@ class SQLSessionBackend(ServerSideSessionBackend):
         if state.stored_id is None:
             owner = self.config.owner_of(session)
             await self.store_of(connection).set(state.session_id, data, self.config.max_age, owner=owner)
-        elif state.session_id == state.stored_id and state.is_current and self._unchanged(state.stored, data):
+        elif state.session_id == state.stored_id and self._unchanged(state.stored, data):
+            if not state.is_current:
+                await self._store_anew(connection, state, session)
             return False
         elif (replaced := await self._replace(connection, state, session, data)) is None:
             state.stored_id = None
             return False
         else:
             data = replaced
-        state.stored_id, state.stored, state.is_current = state.session_id, data, True
+        state.stored_id, state.stored = state.session_id, data
         return True
 
     def _unchanged(self, stored: bytes, data: bytes) -> bool:
         # A database that holds JSON may give it back in another spelling.
         return stored == data or self.serialize_data(self.deserialize_data(stored)) == data
+
+    async def _store_anew(self, connection: Connection, state: SessionState, session: Any) -> None:
+        """Store a session that has not changed as it would be stored now, unless somebody changes it meanwhile."""
+        store, session_id = self.store_of(connection), cast("str", state.stored_id)
+        life = self.config.max_age if self.config.renew_on_access else await store.expires_in(session_id)
+        if life:
+            owner = self.config.owner_of(session)
+            await store.replace(session_id, state.stored, life, expected=state.stored, owner=owner)
+        state.is_current = True
 
     async def _replace(self, connection: Connection, state: SessionState, session: Any, data: bytes) -> bytes | None:
         """Store a session that has changed, or has got another id; what was stored, None if it has ended."""
