@@ -46,8 +46,8 @@ class GivenServer(Databases):
         dsn: The URL of a database whose user may create others.
     """
 
-    drops: ClassVar[str]
-    """The statement that drops a database, with ``{}`` for its name."""
+    drops: ClassVar[tuple[str, ...]]
+    """The statements that drop a database, with ``{}`` for its name."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -67,4 +67,6 @@ class GivenServer(Databases):
 
     def __exit__(self, *_: object) -> None:
         while self._created:
-            self.execute(self.drops.format(self._created.pop()))
+            name = self._created.pop()
+            for statement in self.drops:
+                self.execute(statement.format(name))

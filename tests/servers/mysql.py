@@ -58,7 +58,7 @@ class _MySQLDatabases(Databases):
 class GivenMySQL(GivenServer, _MySQLDatabases):
     """A MySQL or MariaDB server that somebody else runs."""
 
-    drops = "DROP DATABASE IF EXISTS `{}`"
+    drops = ("DROP DATABASE IF EXISTS `{}`",)
 
 
 class _PrivateMySQL(PrivateServer, _MySQLDatabases):

@@ -94,7 +94,11 @@ class PostgresServer(PrivateServer, _Postgres):
 class GivenPostgres(GivenServer, _Postgres):
     """A PostgreSQL server that somebody else runs."""
 
-    drops = 'DROP DATABASE IF EXISTS "{}" WITH (FORCE)'
+    # WITH (FORCE) came with PostgreSQL 13.
+    drops = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+        'DROP DATABASE IF EXISTS "{}"',
+    )
 
 
 def postgres_from_environment_or_private(settings: Mapping[str, str] | None = None) -> PostgresServer | GivenPostgres:
