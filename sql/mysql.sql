@@ -13,8 +13,9 @@
 -- data format and server: the two have no common way to name what an INSERT could not insert.
 
 -- name: server
--- What the server is, and the longest statement that it takes.
-SELECT VERSION(), @@max_allowed_packet
+-- What the server is, and the longest statement that it takes; and a row more if it has this variable.
+SELECT VERSION(), @@max_allowed_packet;
+SHOW SESSION VARIABLES LIKE 'note_verbosity'
 
 -- name: enter-session
 -- The settings that the statements rely on; what was set before is kept. READ COMMITTED is not among them, as its name
@@ -22,18 +23,18 @@ SELECT VERSION(), @@max_allowed_packet
 -- %(lock_wait)s: seconds to wait for a lock
 SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   @litestar_sqlstores_sql_mode = @@SESSION.sql_mode,
-  @litestar_sqlstores_sql_notes = @@SESSION.sql_notes,
+  @litestar_sqlstores_notes = @@SESSION./* slot: notes */,
   @litestar_sqlstores_lock_wait = @@SESSION.innodb_lock_wait_timeout,
   SESSION autocommit = 1,
   SESSION sql_mode = 'TRADITIONAL',
-  SESSION sql_notes = 0,
+  SESSION /* slot: notes */ = /* slot: no_notes */,
   SESSION innodb_lock_wait_timeout = %(lock_wait)s
 
 -- name: leave-session
 -- The settings that were there before.
 SET SESSION autocommit = @litestar_sqlstores_autocommit,
   SESSION sql_mode = @litestar_sqlstores_sql_mode,
-  SESSION sql_notes = @litestar_sqlstores_sql_notes,
+  SESSION /* slot: notes */ = @litestar_sqlstores_notes,
   SESSION innodb_lock_wait_timeout = @litestar_sqlstores_lock_wait
 
 -- name: get
@@ -324,6 +325,18 @@ DO DELETE FROM /* slot: table */
 
 -- fragment: read-committed
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED
+
+-- fragment: notes_switch
+sql_notes
+
+-- fragment: no_notes_switch
+0
+
+-- fragment: notes_verbosity
+note_verbosity
+
+-- fragment: no_notes_verbosity
+''
 
 -- fragment: is-alive
 (s.expires_at IS NULL OR s.expires_at > UTC_TIMESTAMP(3))

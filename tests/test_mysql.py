@@ -145,7 +145,7 @@ async def test_a_logout_is_seen_by_others_whose_connections_do_not_commit(url: s
 
 
 STRANGE_MODES = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE"
-SETTINGS = "@@autocommit, @@sql_mode, @@sql_notes, @@innodb_lock_wait_timeout, @@character_set_client"
+SETTINGS = "'autocommit', 'sql_mode', 'sql_notes', 'note_verbosity', 'innodb_lock_wait_timeout', 'character_set_client'"
 STRANGE_SESSIONS: dict[str, dict[str, Any]] = {
     "the driver's defaults": {},
     "an old application's": {
@@ -183,7 +183,7 @@ async def test_any_session_will_do_and_stays_as_it_was(url: str, session: Mappin
 async def settings_of(store: Store) -> object:
     """What is set on the one connection of the store's pool."""
     async with store.config.provide_connection() as connection, connection.cursor(aiomysql.Cursor) as cursor:
-        await cursor.execute(f"SELECT {SETTINGS}")
+        await cursor.execute(f"SHOW SESSION VARIABLES WHERE variable_name IN ({SETTINGS})")
         return await cursor.fetchall()
 
 
@@ -344,7 +344,7 @@ async def test_batches_are_found_through_an_index(url: str, name: str) -> None:
 async def rendered(execute: Client, name: str, keys: list[bytes]) -> str:
     """A statement about keys, or about the namespace LITESTAR and the owner ada, as it is sent."""
     server = "mariadb" if await is_mariadb(execute) else "mysql"
-    sql = load_statements("mysql", TableName("litestar_session"), ("bytes", server), "`")[name]
+    sql = load_statements("mysql", TableName("litestar_session"), ("bytes", server, "switch"), "`")[name]
     statement = Statement.parse(sql)
     parameters = {"namespace": "LITESTAR", "owner": "ada", "keep": None, "most": 10, "keys": keys}
     others: tuple[int | None, ...] = {"lock_for_replacement": (None,), "renew": (1000, 1)}.get(name, ())
@@ -674,7 +674,7 @@ def unknown_constructs(sql: str) -> set[str]:
 
 
 def statements(table: str, data_format: str, server: str) -> dict[str, str]:
-    variants = (data_format, server, f"{data_format}_{server}")
+    variants = (data_format, server, f"{data_format}_{server}", "switch")
     found = {}
     for name, sql in load_statements("mysql", TableName.parse(table), variants, "`").items():
         statement = Statement.parse(sql)

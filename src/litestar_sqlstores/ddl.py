@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.settings import Settings
@@ -34,12 +35,8 @@ def _by_format(settings: Settings) -> tuple[str, ...]:
     return (settings.data_format,)
 
 
-def _mysql(settings: Settings) -> tuple[str, ...]:
-    return settings.data_format, "mysql", f"{settings.data_format}_mysql"
-
-
-def _mariadb(settings: Settings) -> tuple[str, ...]:
-    return settings.data_format, "mariadb", f"{settings.data_format}_mariadb"
+def _mysql(server: str, settings: Settings) -> tuple[str, ...]:
+    return settings.data_format, server, f"{settings.data_format}_{server}", "switch"
 
 
 def _oracle(settings: Settings) -> tuple[str, ...]:
@@ -52,8 +49,8 @@ def _spanner(settings: Settings) -> tuple[str, ...]:
 
 
 DIALECTS: Mapping[str, _Dialect] = {
-    "mariadb": _Dialect("mysql", "`", _mariadb),
-    "mysql": _Dialect("mysql", "`", _mysql),
+    "mariadb": _Dialect("mysql", "`", partial(_mysql, "mariadb")),
+    "mysql": _Dialect("mysql", "`", partial(_mysql, "mysql")),
     "oracle": _Dialect("oracle", '"', _oracle),
     "postgresql": _Dialect("postgresql", '"', _by_format),
     "spanner": _Dialect("spanner", "`", _spanner),

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 FORMATS = ("bytes", "json")
 DIALECTS: dict[str, tuple[str, list[tuple[str, ...]]]] = {
-    "mysql": ("`", [(data, kind, f"{data}_{kind}") for data in FORMATS for kind in ("mysql", "mariadb")]),
+    "mysql": (
+        "`",
+        [
+            (data, kind, f"{data}_{kind}", notes)
+            for data in FORMATS
+            for kind, notes in (("mysql", "switch"), ("mariadb", "switch"), ("mariadb", "verbosity"))
+        ],
+    ),
     "oracle": (
         '"',
         [

@@ -50,6 +50,8 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     _server = "MariaDB"
     """As long as no connection has told."""
+    _notes = "switch"
+    """How notes are turned off. MariaDB has a variable of its own for that, and warns of the other one from 11.8 on."""
 
     def __init__(self, config: ConfigT, settings: Settings) -> None:
         super().__init__(config, settings)
@@ -59,7 +61,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     def variants(self) -> tuple[str, ...]:
         data_format, server = self.settings.data_format, self._server.lower()
-        return data_format, server, f"{data_format}_{server}"
+        return data_format, server, f"{data_format}_{server}", self._notes
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -81,13 +83,14 @@ class MySQLBackend(Backend[ConfigT, Connection]):
                     connection.close()
 
     async def _meet_server(self, connection: Connection) -> None:
-        ((version, max_packet),) = await self._statements.fetch(connection, "server")
+        (version, max_packet), *verbosity = await self._statements.fetch(connection, "server")
         server = "MariaDB" if "mariadb" in version.lower() else "MySQL"
         if tuple(map(int, re.findall(r"\d+", version)[:3])) < OLDEST[server]:
             needed = " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
             msg = f"the server is {server} {version}, which is too old; this store needs {needed} or later"
             raise ConfigurationError(msg)
         self._server = server
+        self._notes = "verbosity" if verbosity else "switch"
         self.sql = self.load_sql()
         self._statements = Statements(self.sql, self.cursor_class, int(max_packet))
 
