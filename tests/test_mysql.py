@@ -187,6 +187,16 @@ async def settings_of(store: Store) -> object:
         return await cursor.fetchall()
 
 
+async def test_notes_are_turned_off_as_the_server_has_it(url: str) -> None:
+    async with opened(url) as store, client(url) as execute:
+        await store.get("key")
+        has_verbosity = bool(await execute("SHOW SESSION VARIABLES LIKE 'note_verbosity'"))
+        # MariaDB warns of the other one from 11.8 on.
+        for statement in ("enter_session", "leave_session"):
+            sql = store._backend.sql[statement]
+            assert ("note_verbosity" in sql, "sql_notes" in sql) == (has_verbosity, not has_verbosity)
+
+
 async def test_a_store_with_a_pool_of_its_own_sets_a_session_up_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
     run = Statements.run
