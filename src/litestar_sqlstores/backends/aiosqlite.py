@@ -78,6 +78,10 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         given = self.config.connection_config
         sqlite3.connect(given["database"], uri=given.get("uri", False)).close()
 
+    def normal_type(self, name: str) -> str:
+        # Before 3.37, SQLite has what generates a column among its type.
+        return name.lower().partition(" generated")[0]
+
     def classify(self, error: Exception) -> Failure:
         if isinstance(error, AiosqliteConnectTimeoutError):
             return Failure.DISCONNECTED
@@ -139,7 +143,15 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         return await self._fetch(connection, name, [tuple(parameters.values())])
 
     async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
-        return await self._write(connection, name, [tuple(parameters.values())])
+        statements, values = self.sql[name].split(";"), tuple(parameters.values())
+
+        def execute(cursor: sqlite3.Cursor) -> int:
+            for sql in statements:
+                # Not executemany, to which a CREATE that finds nothing to do is no write before SQLite 3.36.
+                cursor.execute(sql, values)
+            return cursor.rowcount
+
+        return await in_transaction(connection, "BEGIN IMMEDIATE", execute)
 
     async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
         return [Stats(*row) for row in await self._fetch(connection, "stats", [tuple(bounds)])]
@@ -176,12 +188,11 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         return await in_transaction(connection, begin, fetch)
 
     async def _write(self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
-        """Run each statement under a name with each of the parameters; how many rows the last one changed."""
-        statements = self.sql[name].split(";")
+        """Run a statement with each of the parameters; how many rows that changed."""
+        sql = self.sql[name]
 
         def write(cursor: sqlite3.Cursor) -> int:
-            for sql in statements:
-                cursor.executemany(sql, parameters)
+            cursor.executemany(sql, parameters)
             return cursor.rowcount
 
         return await in_transaction(connection, "BEGIN IMMEDIATE", write)
