@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from asyncpg.types import ServerVersion
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 
-from litestar_sqlstores import DatabaseError
+from litestar_sqlstores import ConfigurationError, DatabaseError, create_store
 from tests.backends import BACKENDS, Backend, Database, Stores, quoted_table, rows
 from tests.contract.helpers import ALL, about
 from tests.waiting import until
@@ -265,3 +266,18 @@ async def _grant(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     await connection.close()
+
+
+async def test_a_server_that_is_too_old_is_refused_at_the_first_use(
+    database: Database, data_format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with create_store(database.url, table=database.table, data_format=data_format) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncpg.Connection, "get_server_version", lambda _: ServerVersion(11, 22, 0, "final", 0))
+            for call in (store.create_table(), store.get("key")):
+                with pytest.raises(
+                    ConfigurationError, match=r"PostgreSQL 11\.22, which is too old; .* needs 12 or later"
+                ):
+                    await call
+        await store.create_table()
+        assert await store.get("key") is None

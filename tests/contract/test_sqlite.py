@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
 
-from litestar_sqlstores import MissingTableError, create_store
+from litestar_sqlstores import ConfigurationError, MissingTableError, create_store
 from litestar_sqlstores.schema import Column, declared_shape, differences
 from tests.backends import rows
 from tests.contract.helpers import ALL, about
@@ -160,3 +160,16 @@ async def test_the_type_of_a_generated_column_is_known_however_it_is_told(told: 
         columns = {**shape.columns, "expiry_bucket": Column(told)}
         expected = declared_shape(backend.sql["create_table"])
         assert differences(expected, shape._replace(columns=columns), backend.normal_type).wrong == []
+
+
+async def test_a_library_that_is_too_old_is_refused_at_the_first_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with create_store(f"sqlite:///{tmp_path}/store.db") as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+            for call in (store.create_table(), store.get("key")):
+                with pytest.raises(ConfigurationError, match=r"which is too old; this store needs 3\.35 or later"):
+                    await call
+        await store.create_table()
+        assert await store.get("key") is None

@@ -29,10 +29,12 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AiosqliteBackend", "AiosqliteStore")
 
+OLDEST = (3, 35)
 # SQLite has one code, SQLITE_ERROR, for everything that is wrong with a statement.
 _FAILURES_BY_TEXT = (
     ("no such table", Failure.MISSING_TABLE),
@@ -68,6 +70,12 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
 
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[Connection, None]:
+        if sqlite3.sqlite_version_info < OLDEST:
+            needed = ".".join(map(str, OLDEST))
+            msg = (
+                f"the library is SQLite {sqlite3.sqlite_version}, which is too old; this store needs {needed} or later"
+            )
+            raise ConfigurationError(msg)
         if self.config.connection_instance is None:
             await asyncio.to_thread(self._open_once)
         async with super().connect() as connection, with_our_settings(connection):

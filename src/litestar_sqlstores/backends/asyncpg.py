@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import asyncpg
@@ -22,10 +22,12 @@ from litestar_sqlstores.backends.records import (
     Replacement,
 )
 from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AsyncpgBackend", "AsyncpgStore")
 
+OLDEST = 12
 DISCARD_SECONDS = 1.0
 """How long the server may take to cancel a statement before its connection is cut."""
 
@@ -75,6 +77,9 @@ class Connection(Protocol):
         """Run a statement; its rows."""
         ...
 
+    def get_server_version(self) -> Any:
+        """The version of the server, with its ``major`` number."""
+
     async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - as asyncpg has it
         """Cancel what runs and close."""
 
@@ -84,6 +89,22 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
 
     dialect = "postgresql"
     imports_sqlspec = True
+    _met_server = False
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        async with super().connect() as connection:
+            if not self._met_server:
+                self._meet_server(connection)
+            yield connection
+
+    def _meet_server(self, connection: Connection) -> None:
+        version = connection.get_server_version()
+        if version.major < OLDEST:
+            found = f"{version.major}.{version.minor}"
+            msg = f"the server is PostgreSQL {found}, which is too old; this store needs {OLDEST} or later"
+            raise ConfigurationError(msg)
+        self._met_server = True
 
     def classify(self, error: Exception) -> Failure:
         own = (asyncpg.InterfaceError, asyncpg.InternalClientError)
