@@ -35,8 +35,6 @@ LONG = Random(1).randbytes(3000).hex()
 """The index compresses what repeats itself."""
 ID = "the id of a session, as a browser has it"
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def places() -> Iterator[Mapping[str, str]]:
