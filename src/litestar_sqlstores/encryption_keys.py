@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from litestar_sqlstores.errors import ConfigurationError, MissingDriverError
+from litestar_sqlstores.errors import ConfigurationError
+from litestar_sqlstores.extras import needing
 
 if TYPE_CHECKING:
     from litestar_sqlstores.encryption import Cipher
@@ -51,9 +52,6 @@ def load_cipher(keys: EncryptionKeys) -> Cipher | None:
     """
     if not keys:
         return None
-    try:
+    with needing("cryptography", "litestar-sqlstores[encryption]", "encryption_keys"):
         from litestar_sqlstores.encryption import Cipher  # noqa: PLC0415 - only where it is asked for
-    except ImportError as error:
-        msg = "encryption_keys needs cryptography: pip install 'litestar-sqlstores[encryption]'"
-        raise MissingDriverError(msg) from error
     return Cipher(keys)

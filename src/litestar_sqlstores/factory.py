@@ -11,7 +11,8 @@ from typing import Any
 from typing_extensions import Unpack
 
 from litestar_sqlstores import urls
-from litestar_sqlstores.errors import ConfigurationError, MissingDriverError
+from litestar_sqlstores.errors import ConfigurationError
+from litestar_sqlstores.extras import needing
 from litestar_sqlstores.settings import StoreOptions, resolve_settings
 from litestar_sqlstores.store import BaseSQLSpecStore
 
@@ -129,13 +130,10 @@ def load_backend(backend: KnownBackend) -> type[BaseSQLSpecStore[Any]]:
     Raises:
         MissingDriverError: The driver is not installed.
     """
-    try:
+    requires = backend.requires or f"litestar-sqlstores[{backend.driver}]"
+    with needing(backend.driver, requires, backend.store_name):
         store: type[BaseSQLSpecStore[Any]] = _import(backend.store)
         importlib.import_module(backend.module or backend.driver)
-    except ImportError as error:
-        requires = backend.requires or f"litestar-sqlstores[{backend.driver}]"
-        msg = f"{backend.store_name} needs {backend.driver}: pip install '{requires}'"
-        raise MissingDriverError(msg) from error
     return store
 
 

@@ -14,7 +14,8 @@ from litestar.exceptions import SerializationException
 
 from litestar_sqlstores.cli.group import CommandError, Target, common_options
 from litestar_sqlstores.cli.output import Interruption, progress
-from litestar_sqlstores.errors import MissingDriverError, StoreError
+from litestar_sqlstores.errors import StoreError
+from litestar_sqlstores.extras import needing
 from litestar_sqlstores.imports import Imported, Source, import_sessions
 from litestar_sqlstores.imports.sqlspec import SQLSpecTable
 from litestar_sqlstores.registry import middleware_configs, refuse_kept_keys, registered_store
@@ -113,11 +114,8 @@ def import_redis(
     may be run again. Ctrl-C stops it after the batch in hand.
     """
     command = Import(Target(app, name, as_json), name or SESSIONS, "import-redis", batch_size, delete)
-    try:
+    with needing("redis", "litestar-sqlstores[redis]", "import-redis"):
         from litestar_sqlstores.imports.redis import RedisNamespace  # noqa: PLC0415 - only where it is installed
-    except ImportError as error:
-        msg = "import-redis needs redis: pip install 'litestar-sqlstores[redis]'"
-        raise MissingDriverError(msg) from error
     command.run(
         lambda _: aclosing(RedisNamespace(from_url, from_namespace)),
         {"from_namespace": from_namespace},
