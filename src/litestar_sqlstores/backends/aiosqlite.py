@@ -16,7 +16,7 @@ from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
 
 from litestar_sqlstores.backends.aiosqlite_thread import in_transaction, with_our_settings
-from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
@@ -29,7 +29,6 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AiosqliteBackend", "AiosqliteStore")
@@ -71,11 +70,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[Connection, None]:
         if sqlite3.sqlite_version_info < OLDEST:
-            needed = ".".join(map(str, OLDEST))
-            msg = (
-                f"the library is SQLite {sqlite3.sqlite_version}, which is too old; this store needs {needed} or later"
-            )
-            raise ConfigurationError(msg)
+            raise too_old(f"library is SQLite {sqlite3.sqlite_version}", ".".join(map(str, OLDEST)))
         if self.config.connection_instance is None:
             await asyncio.to_thread(self._open_once)
         async with super().connect() as connection, with_our_settings(connection):

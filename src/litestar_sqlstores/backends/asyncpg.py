@@ -11,7 +11,7 @@ import asyncpg
 from asyncpg import exceptions as pg
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 
-from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.records import (
     NEVER,
     Entry,
@@ -22,7 +22,6 @@ from litestar_sqlstores.backends.records import (
     Replacement,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AsyncpgBackend", "AsyncpgStore")
@@ -101,9 +100,7 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
     def _meet_server(self, connection: Connection) -> None:
         version = connection.get_server_version()
         if version.major < OLDEST:
-            found = f"{version.major}.{version.minor}"
-            msg = f"the server is PostgreSQL {found}, which is too old; this store needs {OLDEST} or later"
-            raise ConfigurationError(msg)
+            raise too_old(f"server is PostgreSQL {version.major}.{version.minor}", OLDEST)
         self._met_server = True
 
     def classify(self, error: Exception) -> Failure:

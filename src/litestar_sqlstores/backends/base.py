@@ -26,7 +26,7 @@ from litestar_sqlstores.coalescing import Failure
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.statements import TableName, load_statements
 
-__all__ = ("Backend",)
+__all__ = ("Backend", "too_old")
 
 ConfigT = TypeVar("ConfigT")
 ConnectionT = TypeVar("ConnectionT")
@@ -197,3 +197,13 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
             Failure.OTHER: (errors.DatabaseError, "the database failed ({cause}); see the cause"),
         }[failure]
         return kind(text.format(table=str(self.table), data_format=self.settings.data_format, cause=cause))
+
+
+def too_old(found: str, needed: object) -> errors.ConfigurationError:
+    """The error for a database that lacks what the statements need.
+
+    Args:
+        found: What there is, such as ``server is PostgreSQL 11.22``.
+        needed: The oldest version that will do.
+    """
+    return errors.ConfigurationError(f"the {found}, which is too old; this store needs {needed} or later")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
-from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
 from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
 from litestar_sqlstores.backends.mysql_literals import Value
@@ -26,7 +26,6 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.settings import Settings
 
 __all__ = ("MySQLBackend",)
@@ -87,8 +86,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         server = "MariaDB" if "mariadb" in version.lower() else "MySQL"
         if tuple(map(int, re.findall(r"\d+", version)[:3])) < OLDEST[server]:
             needed = " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
-            msg = f"the server is {server} {version}, which is too old; this store needs {needed} or later"
-            raise ConfigurationError(msg)
+            raise too_old(f"server is {server} {version}", needed)
         self._server = server
         self._notes = "verbosity" if verbosity else "switch"
         self.sql = self.load_sql()

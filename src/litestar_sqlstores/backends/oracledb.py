@@ -12,7 +12,7 @@ from typing import Any
 import oracledb
 from sqlspec.adapters.oracledb import OracleAsyncConfig
 
-from litestar_sqlstores.backends.base import Backend
+from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.oracle_changes import due, is_stored, total
 from litestar_sqlstores.backends.oracle_client import Connection, format_of_table
 from litestar_sqlstores.backends.oracle_errors import INDEXED_ALREADY, MISSING_TABLE, NAME_IN_USE, meaning
@@ -28,7 +28,6 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.schema import Shape
 from litestar_sqlstores.store import BaseSQLSpecStore
 
@@ -71,8 +70,7 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
         """The statements that the server understands, and that suit the table if it is there."""
         version = int(raw.version.partition(".")[0])
         if version < OLDEST:
-            msg = f"the server is Oracle Database {raw.version}, which is too old; this store needs {OLDEST}c or later"
-            raise ConfigurationError(msg)
+            raise too_old(f"server is Oracle Database {raw.version}", f"{OLDEST}c")
         # A table that is older than the server's last upgrade keeps its type.
         self._has_json_type = version >= 21 and await self._format_of_table(raw) != "json_text"
         self.sql = self.load_sql()
