@@ -127,9 +127,9 @@ class Settings:
         self._check_encryption_keys()
 
     @property
-    def max_stored_bytes(self) -> int:
-        """The most that a value takes in the table."""
-        return self.max_value_bytes + (OVERHEAD_BYTES if self.encryption_keys else 0)
+    def overhead_bytes(self) -> int:
+        """How much longer than itself a value is in the table."""
+        return OVERHEAD_BYTES if self.encryption_keys else 0
 
     def _check_encryption_keys(self) -> None:
         check_keys(self.encryption_keys)

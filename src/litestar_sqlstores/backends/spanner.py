@@ -66,7 +66,7 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     quote = "`"
 
     def __init__(self, config: SpannerAsyncConfig, settings: Settings) -> None:
-        most = settings.max_value_bytes + MAX_CELL_BYTES - settings.max_stored_bytes
+        most = MAX_CELL_BYTES - settings.overhead_bytes
         if settings.max_value_bytes > most:
             msg = f"max_value_bytes is {settings.max_value_bytes}; a value on Spanner has up to {most} bytes"
             raise ConfigurationError(msg)
