@@ -182,7 +182,7 @@ STRAIGHT_JOIN /* slot: table */ AS s FORCE INDEX (PRIMARY) ON s.key_digest = n.k
 
 -- name: delete-namespace
 -- Remove entries of a namespace and its children, which have its name and an underscore in front. Lengths are compared
--- because collations take a trailing space for nothing.
+-- because collations take a trailing space for nothing. x'5F' is the underscore, x'60' the character after it.
 -- %(namespace)s, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
@@ -195,7 +195,8 @@ LIMIT %(most)s
 
 -- name: delete-prefix
 -- Remove entries of a namespace, but of none of its children, whose key text starts with a prefix. The range is for the
--- index; as the collation takes a trailing space for nothing, it is a little too wide.
+-- index, and a little too wide: the collation takes a trailing space for nothing, and compares what is shorter as if spaces
+-- followed, which some characters come before.
 -- %(namespace)s, %(prefix)s, %(behind)s: the end of the range, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
