@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from litestar import Litestar
-from litestar.middleware.session.server_side import ServerSideSessionConfig
 from litestar.stores.redis import RedisStore
 from redis.asyncio import Redis
 
 from litestar_sqlstores.errors import ConfigurationError, InvalidValueError, UnavailableError
 from litestar_sqlstores.imports import Imported, import_sessions
 from litestar_sqlstores.imports.redis import RedisNamespace
-from tests.cli.app import HANDLERS, make_app
 from tests.cli.processes import Processes, plugin_options
+from tests.cli.switching import assert_ada_is_logged_in, log_ada_in
 from tests.contract.helpers import about
 from tests.servers import RedisServer, require
-from tests.wiring.helpers import Browser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -59,27 +55,14 @@ async def take_over(store: Store, server: RedisServer, namespace: str = "LITESTA
     return progress[-1].found, progress[-1].added
 
 
-@asynccontextmanager
-async def serving(app: Litestar) -> AsyncIterator[Litestar]:
-    async with app.lifespan():
-        yield app
-
-
 @pytest.mark.slow
 @pytest.mark.formats("bytes")
 async def test_who_was_logged_in_stays_logged_in(
     database: Database, store: Store, server: RedisServer, old: RedisStore, tmp_path: Path
 ) -> None:
-    before = Litestar(
-        HANDLERS,
-        stores={"sessions": old.with_namespace("sessions")},
-        middleware=[ServerSideSessionConfig(max_age=5000).middleware],
-        openapi_config=None,
-        logging_config=None,
-    )
-    async with serving(before), Browser(before) as ada:
-        await ada.do("/log-in", name="ada")
-    await old.with_namespace("sessions").set(EVE, b"no JSON", 1000)
+    sessions = old.with_namespace("sessions")
+    session_id = await log_ada_in(sessions)
+    await sessions.set(EVE, b"no JSON", 1000)
     cli = Processes(tmp_path, plugin_options(database))
     cli.environment["REDIS_URL"] = server.dsn
     nothing = await cli.run("import-redis")
@@ -97,13 +80,8 @@ async def test_who_was_logged_in_stays_logged_in(
     }
     second = await cli.run(*command, "--delete")
     assert second.out == "imported 0 sessions from namespace 'LITESTAR_sessions'; 2 were here already\n"
-    assert await old.with_namespace("sessions").get(ada.session_id or "") is None
-    (entry,) = await store.with_namespace("sessions").list_owned("ada")
-    assert entry.expires_at is not None
-    assert timedelta(seconds=4900) < entry.expires_at - entry.created_at <= timedelta(seconds=5001)
-    after = make_app([plugin_options(database)])
-    async with serving(after), Browser(after, ada.session_id) as returned:
-        assert (await returned.get("/")).text == "ada"
+    assert await sessions.get(session_id or "") is None
+    await assert_ada_is_logged_in(database, store, session_id)
     cli.environment["REDIS_URL"] = "redis://:a-password@127.0.0.1:1"
     exit_code, text = (await cli.run("import-redis")).failure
     assert (exit_code, text) == (1, "the Redis cannot be reached, or refuses (ConnectionError); see the cause")

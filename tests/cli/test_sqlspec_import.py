@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from litestar import Litestar
-from litestar.middleware.session.server_side import ServerSideSessionConfig
 
 from litestar_sqlstores.errors import ConfigurationError, SchemaError, StoreError
 from litestar_sqlstores.imports import Imported, import_sessions
 from litestar_sqlstores.imports.sqlspec import SQLSpecTable
 from tests.backends import rows
-from tests.cli.app import HANDLERS, make_app
 from tests.cli.processes import Processes, plugin_options
-from tests.wiring.helpers import Browser
+from tests.cli.switching import assert_ada_is_logged_in, log_ada_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,24 +77,9 @@ async def take_over(store: Store, table: str = OLD, **options: Any) -> tuple[int
     return last.found, last.added
 
 
-@asynccontextmanager
-async def serving(app: Litestar) -> AsyncIterator[Litestar]:
-    async with app.lifespan():
-        yield app
-
-
 @pytest.mark.slow
 async def test_who_was_logged_in_stays_logged_in(database: Database, store: Store, old: Any, tmp_path: Path) -> None:
-    before = Litestar(
-        HANDLERS,
-        stores={"sessions": old},
-        middleware=[ServerSideSessionConfig(max_age=5000).middleware],
-        openapi_config=None,
-        logging_config=None,
-    )
-    async with serving(before), Browser(before) as ada:
-        await ada.do("/log-in", name="ada")
-        assert (await ada.get("/")).text == "ada"
+    session_id = await log_ada_in(old)
     cli = Processes(tmp_path, plugin_options(database))
     first = await cli.run("import-sqlspec", "--from-table", OLD, "--json")
     assert first.document == {"from_table": OLD, "imported": 1, "already_here": 0, "complete": True}
@@ -108,14 +88,7 @@ async def test_who_was_logged_in_stays_logged_in(database: Database, store: Stor
     second = await cli.run("import-sqlspec", "--from-table", OLD)
     assert second.out == f"imported 0 sessions from table '{OLD}'; 1 were here already\n"
     assert await rows(store) == imported
-    (entry,) = await store.with_namespace("sessions").list_owned("ada")
-    assert entry.expires_at is not None
-    assert timedelta(seconds=4900) < entry.expires_at - entry.created_at <= timedelta(seconds=5001)
-    after = make_app([plugin_options(database)])
-    async with serving(after), Browser(after, ada.session_id) as returned:
-        assert (await returned.get("/")).text == "ada"
-    async with serving(after), Browser(after, "0" * 64) as stranger:
-        assert (await stranger.get("/")).text == "nobody"
+    await assert_ada_is_logged_in(database, store, session_id)
 
 
 @pytest.mark.slow

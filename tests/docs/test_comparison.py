@@ -57,12 +57,15 @@ async def stored(places: Mapping[str, str]) -> AsyncIterator[Callable[..., Any]]
     async with AsyncExitStack() as stack:
 
         async def select(name: str, columns: str = "*") -> list[Any]:
-            dsn = places[name].replace("+asyncpg", "")
-            connection = await asyncpg.connect(dsn)
+            connection = await connect(places[name])
             stack.push_async_callback(connection.close)
             return [tuple(row) for row in await connection.fetch(f"SELECT {columns} FROM {TABLES[name]}")]
 
         yield select
+
+
+async def connect(place: str) -> Any:
+    return await asyncpg.connect(place.replace("+asyncpg", ""))
 
 
 async def outcome(call: Any) -> object:
@@ -140,7 +143,7 @@ async def test_clearing_the_cache(stores: Mapping[str, Any]) -> None:
 
 async def test_a_missing_table(stores: Mapping[str, Any], places: Mapping[str, str]) -> None:
     for name, table in TABLES.items():
-        connection = await asyncpg.connect(places[name].replace("+asyncpg", ""))
+        connection = await connect(places[name])
         await connection.execute(f"DROP TABLE {table}")
         await connection.close()
     with pytest.raises(MissingTableError, match="create_table"):
