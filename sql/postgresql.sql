@@ -19,23 +19,14 @@ WHERE s.key_digest = ANY((SELECT $1::bytea[])::bytea[])
   AND (s.expires_at IS NULL OR s.expires_at > now())
 
 -- name: get-and-renew
--- As get; expiries that would move by more than the tolerance are written. An update that lost a race against a newer
--- value, or a newer expiry, finds another expires_at and does nothing.
+-- As get, and whether a key was renewed; expiries that would move by more than the tolerance are written. An update that
+-- lost a race against a newer value, or a newer expiry, finds another expires_at and does nothing.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
 WITH /* include: alive-with-data */, renewed AS (
   /* include: renew-alive */
+  RETURNING s.key_digest
 )
-SELECT s.key_digest, /* slot: data_out */
-FROM alive AS s
-
--- name: get-and-renew-counted
--- As get-and-renew; each row also has how many were renewed in all.
--- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-with-data */, renewed AS (
-  /* include: renew-alive */
-  RETURNING 1
-)
-SELECT s.key_digest, /* slot: data_out */, (SELECT count(*) FROM renewed)
+SELECT s.key_digest, /* slot: data_out */, s.key_digest IN (SELECT r.key_digest FROM renewed AS r)
 FROM alive AS s
 
 -- name: renew

@@ -73,8 +73,8 @@ class ToyBackend(Backend[ToyConfig, Connection]):
         self, connection: Connection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
         found = await self._fetch(connection, "get", [(key,) for key in renewals])
-        written = await self._write(connection, "renew", [(key, *renewals[key], expiry) for key, _, expiry in found])
-        return Renewed({key: data for key, data, _ in found}, written)
+        rows = await self._fetch(connection, "renew", [(key, *renewals[key], expiry) for key, _, expiry in found])
+        return Renewed({key: data for key, data, _ in found}, len(rows), [key for (key,) in rows])
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         return Renewed(*await self.get_and_renew(connection, renewals))

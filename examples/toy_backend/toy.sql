@@ -20,6 +20,7 @@ WHERE key_digest = ?1 AND /* include: is-alive */
 UPDATE /* slot: table */ SET expires_at = /* include: now */ + ?2, updated_at = /* include: now */
 WHERE key_digest = ?1 AND expires_at = ?4 AND expires_at > /* include: now */
   AND abs(expires_at - /* include: now */ - ?2) > ?3
+RETURNING key_digest
 
 -- name: set
 -- Store an entry, unless it is stored already with an expiry within the tolerance.

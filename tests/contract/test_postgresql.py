@@ -152,7 +152,7 @@ async def own_database(database: Database, administrator: Any) -> AsyncIterator[
     await administrator.execute(f"DROP DATABASE {name}")
 
 
-@pytest.mark.parametrize("statement", ["get_and_renew", "get_and_renew_counted", "renew", "renew_counted", "replace"])
+@pytest.mark.parametrize("statement", ["get_and_renew", "renew", "renew_counted", "replace"])
 @pytest.mark.parametrize("rows_there", [0, 100, 2000])
 async def test_rows_to_update_are_looked_up_in_the_order_of_the_keys(
     store: Store, administrator: Any, rows_there: int, statement: str

@@ -118,7 +118,7 @@ async def test_what_cannot_be_stored_is_an_error(plugin: SQLStoresPlugin) -> Non
 
 
 @pytest.mark.formats("bytes")
-@pytest.mark.parametrize("broken", ["_get_current", "set"])
+@pytest.mark.parametrize("broken", ["get_stored", "set"])
 async def test_an_application_answers_for_a_database_that_is_away(
     plugin: SQLStoresPlugin, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         rows = await self._fetch(connection, "get_for_renewal", batches)
         due = [(key, renewals[key].ttl, expires_at) for key, _, expires_at in rows if expires_at is not None]
         written = await self._write(connection, "renew", due) if due else 0
-        return Renewed({key: data for key, data, _ in rows}, written)
+        return Renewed({key: data for key, data, _ in rows}, written, [key for key, *_ in due])
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         return await self.get_and_renew(connection, renewals)

@@ -124,10 +124,13 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
     async def get_and_renew(
         self, connection: Connection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
-        if self.settings.observer is None:
-            return Renewed(dict(await connection.fetch(self.sql["get_and_renew"], *_columns(renewals))), None)
-        rows = await connection.fetch(self.sql["get_and_renew_counted"], *_columns(renewals))
-        return Renewed({key: data for key, data, _ in rows}, rows[0][2] if rows else 0)
+        found: dict[bytes, bytes] = {}
+        due = []
+        for key, data, was_due in await connection.fetch(self.sql["get_and_renew"], *_columns(renewals)):
+            found[key] = data
+            if was_due:
+                due.append(key)
+        return Renewed(found, len(due), due)
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         if self.settings.observer is None:

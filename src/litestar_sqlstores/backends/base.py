@@ -106,7 +106,7 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     async def get_and_renew(
         self, connection: ConnectionT, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
-        """The data of the keys that are alive; they are renewed where that is due."""
+        """The data of the keys that are alive, which are renewed where that is due; and for which keys it was."""
 
     @abstractmethod
     async def renew(self, connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:

@@ -6,7 +6,7 @@ Statements are sent with the values in them, as literals, because that is all th
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
@@ -123,23 +123,26 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         self, connection: Connection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
         rows = await self._statements.fetch(connection, "get_for_renewal", keys=[*renewals])
-        written = await self._renew_due(connection, renewals, [(key, left, expiry) for key, _, left, expiry in rows])
-        return Renewed({key: data for key, data, _, _ in rows}, written)
+        due, written = await self._renew_due(
+            connection, renewals, [(key, left, expiry) for key, _, left, expiry in rows]
+        )
+        return Renewed({key: data for key, data, _, _ in rows}, written, due)
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         rows = await self._statements.fetch(connection, "remaining", keys=[*renewals])
-        return Renewed([key for key, _, _ in rows], await self._renew_due(connection, renewals, rows))
+        due, written = await self._renew_due(connection, renewals, rows)
+        return Renewed([key for key, _, _ in rows], written, due)
 
     async def _renew_due(
         self, connection: Connection, renewals: Mapping[bytes, Renewal], found: Iterable[tuple[Any, ...]]
-    ) -> int:
+    ) -> tuple[Collection[bytes], int]:
         due = {
             key: expiry
             for key, left, expiry in found
             if left is not None and abs(left - renewals[key].ttl) > renewals[key].tolerance
         }
         rows = [(key, renewal.ttl, due[key]) for key, renewal in renewals.items() if key in due]
-        return await self._statements.write(connection, "renew", rows) if rows else 0
+        return due, await self._statements.write(connection, "renew", rows) if rows else 0
 
     async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         rows = await self._statements.fetch(connection, "remaining", keys=[*keys])

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, TypeVar
 
 from litestar_sqlstores.backends.base import Backend
-from litestar_sqlstores.backends.records import Entry, Renewal, Replacement
+from litestar_sqlstores.backends.records import Entry, Renewal, RenewedData, Replacement
 from litestar_sqlstores.coalescing import Answers, Operation, Together
 
 __all__ = ("Operations",)
@@ -24,11 +24,13 @@ class Operations(Generic[ConnectionT]):
 
     def __init__(self, backend: Backend[Any, ConnectionT]) -> None:
         async def get_and_renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bytes]:
-            found, written = await backend.get_and_renew(connection, renewals)
+            found, written, due = await backend.get_and_renew(connection, renewals)
+            if due:
+                found = {**found, **{key: RenewedData(found[key]) for key in due if key in found}}
             return found if written is None else Answers(found, written)
 
         async def renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bool]:
-            keys, written = await backend.renew(connection, renewals)
+            keys, written, _ = await backend.renew(connection, renewals)
             found = dict.fromkeys(keys, True)
             return found if written is None else Answers(found, written)
 

@@ -99,8 +99,9 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
         found = await connection.read("get", list(renewals))
         alive = {key: row for key, row in found.items() if row.is_alive}
         seen = [(key, row.expires_at, row.remaining) for key, row in alive.items()]
-        written = sum(await connection.write("renew", due(seen, renewals)))
-        return Renewed({key: row.data for key, row in alive.items()}, written)
+        changes = due(seen, renewals)
+        written = sum(await connection.write("renew", changes))
+        return Renewed({key: row.data for key, row in alive.items()}, written, [each["digest"] for each in changes])
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         seen = await connection.select_keys("remaining", list(renewals))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ __all__ = (
     "Owned",
     "Renewal",
     "Renewed",
+    "RenewedData",
     "Replacement",
     "Stats",
 )
@@ -44,10 +46,20 @@ class Renewal(NamedTuple):
 
 
 class Renewed(NamedTuple, Generic[FoundT_co]):
-    """What was found, and how many of it were written; None if nobody wants to know."""
+    """What was found, how many of it were written (None if nobody wants to know), and which keys were due."""
 
     found: FoundT_co
     written: int | None
+    due: Collection[bytes] = ()
+
+
+class RenewedData(bytes):
+    """The data of an entry whose renewal was due when it was read.
+
+    A subclass of bytes, since nearly all reads renew nothing, and should not pay for a pair that says so.
+    """
+
+    __slots__ = ()
 
 
 class Replacement(NamedTuple):

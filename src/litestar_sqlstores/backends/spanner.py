@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
@@ -110,12 +110,12 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     async def get_and_renew(
         self, connection: Connection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
-        rows, written = await _read_and_renew(connection, "get_for_renewal", renewals)
-        return Renewed({key: data for key, data, _ in rows}, written)
+        rows, written, due = await _read_and_renew(connection, "get_for_renewal", renewals)
+        return Renewed({key: data for key, data, _ in rows}, written, due)
 
     async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
-        rows, written = await _read_and_renew(connection, "due_for_renewal", renewals)
-        return Renewed([key for key, _ in rows], written)
+        rows, written, due = await _read_and_renew(connection, "due_for_renewal", renewals)
+        return Renewed([key for key, _ in rows], written, due)
 
     async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         rows = await connection.read("remaining", batch=[connection.row(key) for key in keys])
@@ -209,13 +209,14 @@ class SpannerStore(BaseSQLSpecStore[SpannerAsyncConfig]):
 
 async def _read_and_renew(
     connection: Connection, name: str, renewals: Mapping[bytes, Renewal]
-) -> tuple[list[list[bytes]], int]:
+) -> tuple[list[list[bytes]], int, Collection[bytes]]:
     rows = await connection.read(name, batch=[connection.row(key, *each) for key, each in renewals.items()])
     due = {key: expires_at for key, *_, expires_at in rows if expires_at is not None}
     if not due:
-        return rows, 0
+        return rows, 0, due
     batch = [connection.row(key, renewals[key].ttl, expires_at) for key, expires_at in due.items()]
-    return rows, await connection.update_found("renew", ("key_digest", "expires_at", "updated_at"), batch=batch)
+    written = await connection.update_found("renew", ("key_digest", "expires_at", "updated_at"), batch=batch)
+    return rows, written, due
 
 
 def _turn(config: SpannerAsyncConfig) -> asyncio.Lock:

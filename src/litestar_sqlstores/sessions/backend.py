@@ -91,7 +91,8 @@ class SQLSessionBackend(ServerSideSessionBackend):
     ) -> tuple[bytes | None, bool]:
         """What is stored of a session, None if that cannot be read; and whether it is stored as it would be now."""
         try:
-            return await self.store_of(connection)._get_current(session_id, renew_for)
+            found = await self.store_of(connection).get_stored(session_id, renew_for)
+            return (None, True) if found is None else (found.value, found.current)
         except DecryptionError as error:
             # Its user can log in again. An error would be all that their browser ever gets, as it keeps the cookie.
             logger.warning("a session counts as none: %s", error)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from litestar_sqlstores import errors
-from litestar_sqlstores.backends.records import NEVER, Increment, Replacement
+from litestar_sqlstores.backends.records import NEVER, Increment, RenewedData, Replacement
 from litestar_sqlstores.durations import Duration, renewal_ms
 from litestar_sqlstores.store.calls import Calls, positive_ms
 from litestar_sqlstores.values import Value
 
-__all__ = ("SingleKeys",)
+__all__ = ("SingleKeys", "StoredValue")
+
+
+class StoredValue(NamedTuple):
+    """A value, and in what state it was found.
+
+    Attributes:
+        value: The value.
+        current: Whether it is stored as it would be now: not if a key that is no longer the first one encrypts it.
+        renewed: Whether its renewal was due.
+    """
+
+    value: bytes
+    current: bool
+    renewed: bool
 
 
 class SingleKeys(Calls):
@@ -35,11 +49,18 @@ class SingleKeys(Calls):
         digest = self._digest(key)
         return self._given(digest, await self._getting(digest, renew_for))
 
-    async def _get_current(self, key: str, renew_for: Duration | None = None) -> tuple[bytes | None, bool]:
-        """As :meth:`get`, and whether it is stored as it would be now: not with a key that was the first one before."""
+    async def get_stored(self, key: str, renew_for: Duration | None = None) -> StoredValue | None:
+        """As :meth:`get`, and in what state the value was found.
+
+        Raises:
+            DurationError, DecryptionError: As in :meth:`get`.
+        """
         digest = self._digest(key)
         data = await self._getting(digest, renew_for)
-        return self._given(digest, data), data is None or self._cipher is None or self._cipher.is_current(data)
+        if data is None:
+            return None
+        current = self._cipher is None or self._cipher.is_current(data)
+        return StoredValue(cast("bytes", self._given(digest, data)), current, isinstance(data, RenewedData))
 
     def _getting(self, digest: bytes, renew_for: Duration | None) -> Awaitable[bytes | None]:
         if renew_for is not None and (ttl := renewal_ms(renew_for)):
