@@ -17,7 +17,6 @@ from sqlspec.adapters.aiomysql import AiomysqlConfig
 
 from litestar_sqlstores import (
     AiomysqlStore,
-    AsyncmyStore,
     ConfigurationError,
     InvalidValueError,
     StoreTimeoutError,
@@ -524,59 +523,6 @@ async def test_a_socket_will_do(private: MariaDBServer) -> None:
     async with opened(f"mysql://root@{url.path}?unix_socket={private.directory / 'socket'}&charset=utf8mb4") as store:
         await store.set("key", b"1")
         assert await store.get("key") == b"1"
-
-
-# -- URLs
-
-
-@pytest.mark.parametrize(
-    "url, expected",
-    [
-        ("mysql://host/app", {"host": "host", "port": 3306, "db": "app", "user": "", "password": ""}),
-        ("mariadb://u:p@[::1]:3307/app", {"host": "::1", "port": 3307, "user": "u", "password": "p"}),
-        ("mysql+aiomysql://u%40x:p%2F%25%3A@host/a%20b", {"user": "u@x", "password": "p/%:", "db": "a b"}),
-        ("mariadb+aiomysql:///app?unix_socket=/run/my.sock", {"host": "localhost", "unix_socket": "/run/my.sock"}),
-        ("mysql://host/app?charset=latin1&connect_timeout=2.5", {"charset": "latin1", "connect_timeout": 2.5}),
-    ],
-)
-def test_a_url_is_read_as_sqlalchemy_reads_it(url: str, expected: Mapping[str, object]) -> None:
-    store = create_store(url, max_connections=7)
-    assert isinstance(store, AiomysqlStore)
-    config = store.config.connection_config
-    assert {name: config.get(name) for name in expected} == expected
-    assert config.get("autocommit") is True
-    assert config.get("maxsize") == 8
-
-
-def test_a_url_may_name_the_other_driver() -> None:
-    assert isinstance(create_store("mysql+asyncmy://host/app"), AsyncmyStore)
-    assert isinstance(create_store("mariadb+asyncmy://host/app"), AsyncmyStore)
-
-
-def test_tls_options_make_a_context() -> None:
-    context: Any = create_store("mysql://host/app?ssl_check_hostname=false").config.connection_config["ssl"]
-    assert context.check_hostname is False
-    assert create_store("mysql://host/app?ssl_check_hostname=true").config.connection_config["ssl"].check_hostname
-
-
-@pytest.mark.parametrize(
-    "url, message",
-    [
-        ("mysql://host", "names a database"),
-        ("mysql://host/", "names a database"),
-        ("mysql://host/a/b", "names a database"),
-        ("mysql://u:secret@host:port/app", "port is a number"),
-        ("mysql://u:secret@host/app?connect_timeout=soon", "connect_timeout"),
-        ("mysql://u:secret@host/app?ssl=true&read_timeout=1", "'ssl', 'read_timeout'.*may have charset, .*ssl_ca"),
-        ("mysql://u:secret@host/app?ssl_ca=/no/such/file", "ssl_ca.*paths"),
-        ("mysql://u:secret@host/app?ssl_check_hostname=perhaps", "true or false"),
-        ("mysql+pymysql://u:secret@host/app", r"mysql\+pymysql.*mysql\+aiomysql://"),
-    ],
-)
-def test_what_a_url_cannot_have_is_refused_by_name(url: str, message: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"(?s){message}") as error:
-        create_store(url)
-    assert "secret" not in str(error.value)
 
 
 # -- statements, for a server that cannot be had here

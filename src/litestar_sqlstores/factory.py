@@ -10,11 +10,11 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from litestar_sqlstores import urls
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.extras import needing
 from litestar_sqlstores.settings import StoreOptions, resolve_settings
 from litestar_sqlstores.store import BaseSQLSpecStore
+from litestar_sqlstores.urls import mysql, oracle, postgresql, spanner, sqlite
 
 __all__ = ("BACKENDS", "KnownBackend", "create_store", "load_backend", "register_backend")
 
@@ -59,12 +59,19 @@ def _own(store: str, driver: str, config: str, *rest: Any) -> KnownBackend:
 
 
 BACKENDS = [
-    _own("AsyncpgStore", "asyncpg", "AsyncpgConfig", ("postgresql", "postgres"), urls.postgresql),
-    _own("AiosqliteStore", "aiosqlite", "AiosqliteConfig", ("sqlite",), urls.sqlite),
-    _own("AiomysqlStore", "aiomysql", "AiomysqlConfig", ("mysql", "mariadb"), urls.mysql),
-    _own("AsyncmyStore", "asyncmy", "AsyncmyConfig", ("mysql", "mariadb"), urls.mysql),
-    _own("SpannerStore", "spanner", "SpannerAsyncConfig", ("spanner",), urls.spanner, "google.cloud.spanner_v1"),
-    _own("OracleStore", "oracledb", "OracleAsyncConfig", ("oracle",), urls.oracle),
+    _own("AsyncpgStore", "asyncpg", "AsyncpgConfig", ("postgresql", "postgres"), postgresql.connection_config),
+    _own("AiosqliteStore", "aiosqlite", "AiosqliteConfig", ("sqlite",), sqlite.connection_config),
+    _own("AiomysqlStore", "aiomysql", "AiomysqlConfig", ("mysql", "mariadb"), mysql.connection_config),
+    _own("AsyncmyStore", "asyncmy", "AsyncmyConfig", ("mysql", "mariadb"), mysql.connection_config),
+    _own(
+        "SpannerStore",
+        "spanner",
+        "SpannerAsyncConfig",
+        ("spanner",),
+        spanner.connection_config,
+        "google.cloud.spanner_v1",
+    ),
+    _own("OracleStore", "oracledb", "OracleAsyncConfig", ("oracle",), oracle.connection_config),
 ]
 
 

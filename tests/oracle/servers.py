@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import oracledb
 from sqlspec.adapters.oracledb import OracleAsyncConfig
 
-from litestar_sqlstores import urls
+from litestar_sqlstores.urls import oracle
 from tests.oracle_double import Server
 from tests.servers import require
 
@@ -32,7 +32,7 @@ DROP_SECONDS = 20.0
 
 
 def config(url: str, pool_size: int) -> OracleAsyncConfig:
-    return OracleAsyncConfig(connection_config={**urls.oracle(url, pool_size)})
+    return OracleAsyncConfig(connection_config={**oracle.connection_config(url, pool_size)})
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def given() -> Iterator[str]:
     """A user of our own on the server that is given by the URL of a user who may create users; the user's URL."""
     url = os.environ[ORACLE_VARIABLE]
     parts = urlsplit(url)
-    admin: dict[str, Any] = {**urls.oracle(url, 1)}
+    admin: dict[str, Any] = {**oracle.connection_config(url, 1)}
     del admin["min"], admin["max"]
     name, password = f"SQLSTORES_{secrets.token_hex(4)}".upper(), f"Pw1_{secrets.token_hex(8)}"
     with oracledb.connect(**admin) as connection, connection.cursor() as cursor, ExitStack() as stack:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiomysql
 from pymysql.err import MySQLError
 from sqlspec.adapters.aiomysql import AiomysqlConfig
@@ -17,6 +19,10 @@ class AiomysqlBackend(MySQLBackend[AiomysqlConfig]):
 
     cursor_class = aiomysql.Cursor
     driver_error = MySQLError
+
+    def is_as_secure_as_asked(self, connection: Any) -> bool:
+        # Where the server says that it has no TLS, or somebody on the way says so, aiomysql goes on without.
+        return bool(connection._secure) or not self.config.connection_config.get("ssl")
 
 
 class AiomysqlStore(BaseSQLSpecStore[AiomysqlConfig]):

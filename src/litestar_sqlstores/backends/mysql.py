@@ -26,6 +26,7 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.settings import Settings
 
 __all__ = ("MySQLBackend",)
@@ -65,6 +66,10 @@ class MySQLBackend(Backend[ConfigT, Connection]):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
         async with super().connect() as connection:
+            if not self.is_as_secure_as_asked(connection):
+                connection.close()
+                msg = "the server does not encrypt connections, and TLS is asked for (ssl); turn it on there"
+                raise ConfigurationError(msg)
             if not self._statements.max_packet:
                 await self._meet_server(connection)
             if connection not in self._entered:
@@ -80,6 +85,10 @@ class MySQLBackend(Backend[ConfigT, Connection]):
                     await self._statements.run(connection, "leave_session")
                 except Exception:  # noqa: BLE001 - nobody needs the connection, and nobody else may get it
                     connection.close()
+
+    def is_as_secure_as_asked(self, connection: Connection) -> bool:  # noqa: ARG002 - for drivers that make sure of it
+        """Whether a connection is encrypted, if it is to be."""
+        return True
 
     async def _meet_server(self, connection: Connection) -> None:
         (version, max_packet), *verbosity = await self._statements.fetch(connection, "server")
