@@ -230,6 +230,14 @@ COMMENT ON TABLE /* slot: table */ IS /* slot: schema_mark */
 -- Drop the table with its indexes, if it is there.
 DROP TABLE /* slot: table */ PURGE
 
+-- name: relax-session
+-- From now on, a commit is answered before its redo is on the disk.
+ALTER SESSION SET commit_logging = BATCH commit_wait = NOWAIT
+
+-- name: restore-session
+-- As it is unless somebody says otherwise.
+ALTER SESSION SET commit_logging = IMMEDIATE commit_wait = WAIT
+
 -- name: native-ttl
 -- A job of DBMS_SCHEDULER that removes expired rows every minute, in batches; the user needs CREATE JOB. For SQL*Plus and
 -- its like: the store never runs it.

@@ -7,8 +7,11 @@
 -- than the general one, and plan again at each execution: up to three times the cost of running a statement for one key.
 -- OFFSET 0 keeps a look-up by key a look-up by key: without it, the general plan may join against the whole table.
 --
+-- What writes keys says for its own transaction whether the answer waits for the disk, in the sub-select that has their
+-- array: it runs once, takes no round trip, and leaves no trace on a connection that others use too.
+--
 -- Slots that end in _index, and table, table_name and schema, are names; the others are filled with
--- the fragments at the end of this file, by data format.
+-- the fragments at the end of this file, by data format and durability.
 
 -- name: get
 -- The data of the keys that are alive.
@@ -62,7 +65,7 @@ WHERE s.key_digest = ANY((SELECT $1::bytea[])::bytea[])
 INSERT INTO /* slot: table */ AS s (key_digest, namespace, data, expires_at, owner, key_text)
 SELECT n.key_digest, n.namespace, /* slot: data_in */, now() + n.ttl * interval '1 millisecond', n.owner, n.key_text
 FROM unnest(
-  (SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]),
+  /* slot: keys_to_write */, (SELECT $2::text[]), (SELECT $3::bytea[]),
   (SELECT $4::bigint[]), (SELECT $5::bigint[]), (SELECT $6::text[]), (SELECT $7::text[])
 ) AS n (key_digest, namespace, data, ttl, tolerance, owner, key_text)
 WHERE NOT EXISTS (
@@ -91,7 +94,7 @@ ON CONFLICT (key_digest) DO UPDATE SET
 INSERT INTO /* slot: table */ AS s (key_digest, namespace, data, owner, key_text)
 SELECT n.key_digest, n.namespace, /* slot: data_in */, n.owner, n.key_text
 FROM unnest(
-  (SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::text[]), (SELECT $5::text[])
+  /* slot: keys_to_write */, (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::text[]), (SELECT $5::text[])
 ) AS n (key_digest, namespace, data, owner, key_text)
 WHERE NOT EXISTS (
   SELECT FROM /* slot: table */ AS c
@@ -119,7 +122,7 @@ SET data = /* slot: data_in */,
   updated_at = now()
 FROM (
   SELECT * FROM unnest(
-    (SELECT $1::bytea[]), (SELECT $2::bytea[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bytea[])
+    /* slot: keys_to_write */, (SELECT $2::bytea[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bytea[])
   ) AS u (key_digest, data, ttl, owner, expected)
   /* include: no-limit */
 ) AS n
@@ -134,7 +137,7 @@ RETURNING s.key_digest
 INSERT INTO /* slot: table */ AS s (key_digest, namespace, data, expires_at, key_text)
 SELECT n.key_digest, n.namespace, /* slot: number_in */, now() + n.ttl * interval '1 millisecond', n.key_text
 FROM unnest(
-  (SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::text[])
+  /* slot: keys_to_write */, (SELECT $2::text[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::text[])
 ) AS n (key_digest, namespace, amount, ttl, key_text)
 ORDER BY n.key_digest
 ON CONFLICT (key_digest) DO UPDATE SET
@@ -151,7 +154,7 @@ RETURNING s.key_digest, /* slot: number_out */
 DELETE FROM /* slot: table */
 WHERE key_digest IN (
   SELECT key_digest FROM /* slot: table */
-  WHERE key_digest = ANY((SELECT $1::bytea[])::bytea[])
+  WHERE key_digest = ANY(/* slot: keys_to_write */::bytea[])
   ORDER BY key_digest
   FOR UPDATE
 )
@@ -364,8 +367,16 @@ SELECT cron.schedule(
 -- fragment: table-oid
 to_regclass(COALESCE(quote_ident($1::text) || '.', '') || quote_ident($2::text))
 
+-- fragment: keys_to_write_full
+-- What the role or the database may have set counts as long as it waits for the disk.
+(SELECT $1::bytea[] WHERE CASE current_setting('synchronous_commit')
+  WHEN 'off' THEN set_config('synchronous_commit', 'on', TRUE) ELSE '' END IS NOT NULL)
+
+-- fragment: keys_to_write_relaxed
+(SELECT $1::bytea[] WHERE set_config('synchronous_commit', 'off', TRUE) IS NOT NULL)
+
 -- fragment: renewals
-unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[])) AS r (key_digest, ttl, tolerance)
+unnest(/* slot: keys_to_write */, (SELECT $2::bigint[]), (SELECT $3::bigint[])) AS r (key_digest, ttl, tolerance)
 
 -- fragment: alive-with-data
 alive AS MATERIALIZED (

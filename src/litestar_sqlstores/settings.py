@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from sqlspec.extensions.litestar.store import BaseSQLSpecStore as SQLSpecStore
 
@@ -15,12 +15,18 @@ from litestar_sqlstores.observability import Observer
 from litestar_sqlstores.statements import TableName
 from litestar_sqlstores.values import DataFormat
 
-__all__ = ("Settings", "StoreOptions", "resolve_settings")
+__all__ = ("Durability", "Settings", "StoreOptions", "resolve_settings")
+
+Durability: TypeAlias = Literal["full", "relaxed"]
+"""What an acknowledged write survives: the end of the machine (``"full"``), or that of the process alone."""
 
 EXTENSION = "litestar_sqlstores"
 SQLSPEC_EXTENSION = "litestar"
 SQLSPEC_NAMES = {"session_table": "table", "in_memory": "in_memory", "shard_count": "shard_count"}
 DEFAULT_TABLE = "litestar_session"
+DEFAULT_DURABILITY: Durability = "full"
+ALL_OTHERS = "*"
+"""In a mapping of namespaces to durabilities: the store itself, and the namespaces that are not in it."""
 MAX_STALENESS = 3600
 """Seconds; how long Spanner keeps what was there before, unless a database is told otherwise."""
 
@@ -39,6 +45,10 @@ class CommonOptions(TypedDict, total=False):
         max_connections: How many connections of the pool the store uses at most. Default 4.
         max_pending: How many calls may wait for the database before further ones are refused. Default 10,000.
         timeout: Seconds until an operation without an answer fails. Default 10.
+        durability: ``"full"`` (default): a write is on the disk before it is answered. ``"relaxed"``: it is answered
+            before, so that the last moments may be lost if the machine fails, but not if the process does. A mapping
+            says so for each child namespace by its name, and for all others as ``"*"``:
+            ``{"response_cache": "relaxed"}``.
         keep_keys: Whose keys the table holds as text too, for :meth:`~litestar_sqlstores.BaseSQLSpecStore.invalidate`:
             the names of child namespaces, such as ``["response_cache"]``, or True for the store's own namespace.
             Never those of sessions. Default False.
@@ -56,6 +66,7 @@ class CommonOptions(TypedDict, total=False):
     max_connections: int
     max_pending: int
     timeout: float
+    durability: Durability | Mapping[str, Durability]
     keep_keys: bool | Collection[str]
     encryption_keys: EncryptionKeys
     observer: Observer | None
@@ -89,6 +100,7 @@ class Settings:
     max_connections: int = 4
     max_pending: int = 10_000
     timeout: float = 10.0
+    durability: Durability | Mapping[str, Durability] = DEFAULT_DURABILITY
     keep_keys: bool | Collection[str] = False
     # Not in any text.
     encryption_keys: EncryptionKeys = field(default=(), repr=False)
@@ -123,13 +135,29 @@ class Settings:
             f"a number of seconds from 0 to {MAX_STALENESS}",
         )
         self._check("observer", isinstance(self.observer, (Observer, type(None))), "an Observer or None")
+        self._check_durability()
         self._check_keep_keys()
         self._check_encryption_keys()
+
+    @property
+    def durabilities(self) -> Mapping[str, Durability]:
+        """The durability of each child namespace that has one of its own, and of all others under ``"*"``."""
+        given = self.durability
+        return {ALL_OTHERS: DEFAULT_DURABILITY, **(given if isinstance(given, Mapping) else {ALL_OTHERS: given})}
 
     @property
     def overhead_bytes(self) -> int:
         """How much longer than itself a value is in the table."""
         return OVERHEAD_BYTES if self.encryption_keys else 0
+
+    def _check_durability(self) -> None:
+        known = get_args(Durability)
+        # `in` would hash what is none of them, say a list.
+        valid = all(any(each == one for one in known) for each in self.durabilities.values())
+        expected = " or ".join(map(repr, known))
+        self._check("durability", valid, f"{expected}, or a mapping of child namespaces to these")
+        for name in self.durabilities:
+            validate_namespace(name)
 
     def _check_encryption_keys(self) -> None:
         check_keys(self.encryption_keys)

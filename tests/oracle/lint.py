@@ -16,6 +16,7 @@ UNKNOWN_TO_SQLFLUFF = [
     (r" GENERATED ALWAYS AS \(TRUNC\(CAST\(expires_at AS DATE\), 'HH24'\)\)", ""),
     (r"CHECK \(data IS JSON\)", "CHECK (data IS NOT NULL)"),
     (r" NULL ON ERROR\)", ")"),
+    (r"= (BATCH|IMMEDIATE) commit_wait = \w+", "= BATCH"),
 ]
 
 RESERVED_WORDS = """

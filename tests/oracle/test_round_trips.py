@@ -91,3 +91,26 @@ async def test_there_are_few_texts_to_parse(server: Server, store: Store) -> Non
     for number in range(1, 60):
         await store.get_many(KEYS[:number])
     assert len({text for text in server.trips if text.startswith("SELECT s.key")}) == 3
+
+
+async def test_relaxed_commits_are_said_once_for_a_connection(server: Server) -> None:
+    async with create_store(server.url, durability="relaxed") as store:
+        await store.create_table()
+        before = len(server.trips)
+        for number in range(3):
+            await store.set("key", str(number))
+    written = [text for text in server.trips[before:] if not text.startswith("SELECT")]
+    assert [text.split()[0] for text in written] == ["INSERT", "UPDATE", "UPDATE"]
+    relaxed = "ALTER SESSION SET commit_logging = BATCH commit_wait = NOWAIT"
+    assert [text for text in server.trips if text.startswith("ALTER")] == [relaxed]
+
+
+async def test_a_connection_of_the_application_s_is_as_durable_as_it_was(server: Server) -> None:
+    config = create_store(server.url).config
+    async with create_store(config, durability="relaxed") as store:
+        await store.create_table()
+        await store.set("key", b"1")
+    altered = [text.split()[5] for text in server.trips if text.startswith("ALTER")]
+    assert altered == ["BATCH", "IMMEDIATE"] * (len(altered) // 2)
+    assert altered
+    await config.close_pool()

@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_connections": (1, 2, 3),
     "max_pending": (1, 2, 3),
     "timeout": (0.5, 2, 30.0),
+    "durability": ("relaxed", {"cache": "relaxed"}, {"*": "relaxed", "sessions": "full"}),
     "keep_keys": (True, ["cache"], ("cache", "pages")),
     "encryption_keys": (["k" * 32], (b"k" * 32, None), ["k" * 64]),
     "observer": (Observer(), Observer(), Observer()),
@@ -61,6 +62,7 @@ def test_without_options_the_defaults_count(extension_config: Any) -> None:
         max_connections=4,
         max_pending=10_000,
         timeout=10.0,
+        durability="full",
         keep_keys=False,
         observer=None,
         in_memory=False,
@@ -117,7 +119,7 @@ def test_settings_do_not_change() -> None:
 
 @pytest.mark.parametrize("name", ["tabel", "Table", "session_table", "", "hash_keys"])
 def test_unknown_options_are_refused_by_name(name: str) -> None:
-    expected = rf"^{name!r} is no option of AsyncpgStore; its options are data_format, encryption_keys, .*, timeout$"
+    expected = rf"^{name!r} is no option of AsyncpgStore; its options are data_format, durability, .*, timeout$"
     with pytest.raises(ConfigurationError, match=expected):
         resolve({name: "value"})
     with pytest.raises(ConfigurationError, match=rf"^extension_config\['litestar_sqlstores'\]: {expected[1:]}"):
@@ -183,6 +185,11 @@ def test_an_extension_that_holds_no_options_is_refused(wrong: Any) -> None:
         ),
         ("namespace", ["", "\u00e4", "a" * 256, "a\nb"], "is not 1 to 255 printable ASCII characters"),
         ("observer", [True, Observer, "prometheus"], "it must be an Observer or None"),
+        (
+            "durability",
+            ["", "FULL", "off", None, True, ["full"], {"cache": "none"}, {"cache": None}, {"cache": ["full"]}],
+            "it must be 'full' or 'relaxed', or a mapping of child namespaces to these",
+        ),
         ("keep_keys", ["cache", b"cache", None, 1], "it must be True, False, or a list of child namespaces"),
     ],
 )
@@ -208,6 +215,26 @@ def test_the_keys_of_sessions_are_never_kept() -> None:
     assert resolve({"keep_keys": ["cache"], "namespace": "LITESTAR_sessions"}).keep_keys == ["cache"]
     with pytest.raises(ConfigurationError, match="printable ASCII"):
         resolve({"keep_keys": [""]})
+
+
+def test_a_durability_that_names_no_namespace_is_refused() -> None:
+    for name in ("", "\u00e4", 1):
+        with pytest.raises(ConfigurationError, match="namespace"):
+            resolve({"durability": {name: "relaxed"}})
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("full", {"*": "full"}),
+        ("relaxed", {"*": "relaxed"}),
+        ({}, {"*": "full"}),
+        ({"cache": "relaxed"}, {"*": "full", "cache": "relaxed"}),
+        ({"*": "relaxed", "sessions": "full"}, {"*": "relaxed", "sessions": "full"}),
+    ],
+)
+def test_what_no_durability_is_given_for_is_as_durable_as_all_others(given: Any, expected: dict[str, str]) -> None:
+    assert resolve({"durability": given}).durabilities == expected
 
 
 def test_a_wrong_value_is_refused_wherever_it_comes_from() -> None:

@@ -11,11 +11,10 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiosqlite import Connection
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
 
-from litestar_sqlstores.backends.aiosqlite_thread import in_transaction, with_our_settings
+from litestar_sqlstores.backends.aiosqlite_thread import ThreadedConnection, with_our_settings
 from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.records import (
     NEVER,
@@ -53,7 +52,7 @@ _FAILURES_BY_CODE = {
 }
 
 
-class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
+class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     """The statements of SQLite through aiosqlite: one for a key, a batch of them in one transaction."""
 
     dialect = "sqlite"
@@ -61,20 +60,27 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
     max_writers = 1
     # The database runs in this very process: Python can do nothing beside a statement.
     shares = 1
+    relaxes = True
 
     def max_connections(self) -> int:
         database = str(self.config.connection_config.get("database"))
         in_memory = ":memory:" in database or "mode=memory" in database
         return 1 if in_memory else self.settings.max_connections
 
+    @property
+    def _database(self) -> str:
+        """The quoted name of the database that the table is in."""
+        return f'"{self.table.schema or "main"}"'
+
     @asynccontextmanager
-    async def connect(self) -> AsyncGenerator[Connection, None]:
+    async def connect(self) -> AsyncGenerator[ThreadedConnection, None]:
         if sqlite3.sqlite_version_info < OLDEST:
             raise too_old(f"library is SQLite {sqlite3.sqlite_version}", ".".join(map(str, OLDEST)))
         if self.config.connection_instance is None:
             await asyncio.to_thread(self._open_once)
-        async with super().connect() as connection, with_our_settings(connection):
-            yield connection
+        provided = self.config.provide_connection()
+        async with provided as connection, with_our_settings(connection, self._database) as ours:
+            yield ours
 
     def _open_once(self) -> None:
         # aiosqlite's thread ends with a file that cannot be opened, and who opened it waits for the thread for ever.
@@ -98,11 +104,11 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         # A parameter that Python cannot hand over: an int of more than 64 bits, say.
         return Failure.BAD_VALUE if isinstance(error, (OverflowError, UnicodeEncodeError)) else Failure.OTHER
 
-    async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    async def get(self, connection: ThreadedConnection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return dict(await self._fetch(connection, "get", [(b"".join(keys),)]))
 
     async def get_and_renew(
-        self, connection: Connection, renewals: Mapping[bytes, Renewal]
+        self, connection: ThreadedConnection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
         alike: dict[Renewal, list[bytes]] = {}
         for key, renewal in renewals.items():
@@ -113,39 +119,45 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         written = await self._write(connection, "renew", due) if due else 0
         return Renewed({key: data for key, data, _ in rows}, written, [key for key, *_ in due])
 
-    async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+    async def renew(
+        self, connection: ThreadedConnection, renewals: Mapping[bytes, Renewal]
+    ) -> Renewed[Iterable[bytes]]:
         return await self.get_and_renew(connection, renewals)
 
-    async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+    async def remaining(self, connection: ThreadedConnection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         rows = await self._fetch(connection, "remaining", [(b"".join(keys),)])
         return {key: NEVER if remaining is None else remaining for key, remaining in rows}
 
-    async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def set(self, connection: ThreadedConnection, entries: Mapping[bytes, Entry]) -> int:
         return await self._write(connection, "set", [(key, *entry) for key, entry in entries.items()])
 
-    async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def set_keeping_ttl(self, connection: ThreadedConnection, entries: Mapping[bytes, Entry]) -> int:
         rows = [(key, entry.namespace, entry.data, entry.owner, entry.key_text) for key, entry in entries.items()]
         return await self._write(connection, "set_keeping_ttl", rows)
 
-    async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+    async def replace(
+        self, connection: ThreadedConnection, replacements: Mapping[bytes, Replacement]
+    ) -> Iterable[bytes]:
         rows = [(key, entry.data, entry.ttl, entry.owner, expected) for key, (entry, expected) in replacements.items()]
-        return [key for (key,) in await self._fetch(connection, "replace", rows, "BEGIN IMMEDIATE")]
+        return [key for (key,) in await self._fetch(connection, "replace", rows, writes=True)]
 
-    async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+    async def increment(
+        self, connection: ThreadedConnection, increments: Mapping[bytes, Increment]
+    ) -> Mapping[bytes, int]:
         rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
-        return dict(await self._fetch(connection, "increment", rows, "BEGIN IMMEDIATE"))
+        return dict(await self._fetch(connection, "increment", rows, writes=True))
 
-    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def add(self, connection: ThreadedConnection, entries: Mapping[bytes, Entry]) -> int:
         rows = [(key, new.namespace, new.data, new.ttl, new.owner) for key, new in entries.items()]
         return await self._write(connection, "add", rows)
 
-    async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
+    async def delete(self, connection: ThreadedConnection, keys: Sequence[bytes]) -> None:
         await self._write(connection, "delete", [(key,) for key in keys])
 
-    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+    async def fetch(self, connection: ThreadedConnection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
         return await self._fetch(connection, name, [tuple(parameters.values())])
 
-    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+    async def execute(self, connection: ThreadedConnection, name: str, **parameters: Any) -> int:
         statements, values = self.sql[name].split(";"), tuple(parameters.values())
 
         def execute(cursor: sqlite3.Cursor) -> int:
@@ -154,33 +166,33 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
                 cursor.execute(sql, values)
             return cursor.rowcount
 
-        return await in_transaction(connection, "BEGIN IMMEDIATE", execute)
+        return await connection.write(execute)
 
-    async def stats(self, connection: Connection, bounds: Sequence[int]) -> Sequence[Stats]:
+    async def stats(self, connection: ThreadedConnection, bounds: Sequence[int]) -> Sequence[Stats]:
         return [Stats(*row) for row in await self._fetch(connection, "stats", [tuple(bounds)])]
 
-    async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
+    async def inspect(self, connection: ThreadedConnection, keys: Sequence[bytes]) -> Sequence[Inspected]:
         return [Inspected(*row) for row in await self._fetch(connection, "inspect", [(b"".join(keys),)])]
 
-    async def check_table(self, connection: Connection) -> None:
+    async def check_table(self, connection: ThreadedConnection) -> None:
         await super().check_table(connection)
         if not await self.fetch(connection, "check_format", schema=self.table.schema, table=self.table.table):
             msg = "the table has data of the other format"
             raise sqlite3.DatabaseError(msg)
 
     async def sqlspec_sessions(
-        self, connection: Connection, table: str, after: str, limit: int
+        self, connection: ThreadedConnection, table: str, after: str, limit: int
     ) -> Sequence[ForeignSession]:
         sql = self.sql_for(table)["sqlspec_sessions"]
-        rows = await in_transaction(connection, "BEGIN", lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
+        rows = await connection.read(lambda cursor: cursor.execute(sql, (after, limit)).fetchall())
         return [ForeignSession(*row) for row in rows]
 
-    async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
+    async def delete_sqlspec_sessions(self, connection: ThreadedConnection, table: str, ids: Sequence[str]) -> None:
         sql, rows = self.sql_for(table)["delete_sqlspec_sessions"], [(each,) for each in ids]
-        await in_transaction(connection, "BEGIN IMMEDIATE", lambda cursor: cursor.executemany(sql, rows))
+        await connection.write(lambda cursor: cursor.executemany(sql, rows))
 
     async def _fetch(
-        self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]], begin: str = "BEGIN"
+        self, connection: ThreadedConnection, name: str, parameters: Sequence[tuple[Any, ...]], *, writes: bool = False
     ) -> list[Any]:
         """The rows that a statement has for all of the parameters."""
         sql = self.sql[name]
@@ -188,9 +200,9 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
         def fetch(cursor: sqlite3.Cursor) -> list[Any]:
             return [row for given in parameters for row in cursor.execute(sql, given)]
 
-        return await in_transaction(connection, begin, fetch)
+        return await connection.write(fetch, self.durability) if writes else await connection.read(fetch)
 
-    async def _write(self, connection: Connection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
+    async def _write(self, connection: ThreadedConnection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
         """Run a statement with each of the parameters; how many rows that changed."""
         sql = self.sql[name]
 
@@ -198,7 +210,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, Connection]):
             cursor.executemany(sql, parameters)
             return cursor.rowcount
 
-        return await in_transaction(connection, "BEGIN IMMEDIATE", write)
+        return await connection.write(write, self.durability)
 
 
 class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):

@@ -88,7 +88,11 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
 
     dialect = "postgresql"
     imports_sqlspec = True
+    relaxes = True
     _met_server = False
+
+    def variants(self) -> tuple[str, ...]:
+        return (self.settings.data_format, self.durability)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:

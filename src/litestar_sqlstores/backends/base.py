@@ -6,11 +6,12 @@ and a batch, runs one statement for the whole batch (or as few as the dialect al
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import (
@@ -23,7 +24,7 @@ from litestar_sqlstores.backends.records import (
 )
 from litestar_sqlstores.backends.single_statements import SingleStatements
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.settings import Settings
+from litestar_sqlstores.settings import Durability, Settings
 from litestar_sqlstores.statements import TableName, load_statements
 
 __all__ = ("Backend", "too_old")
@@ -54,7 +55,13 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     """Among how many statements many calls of one kind are shared, so that one is prepared while another one runs."""
     imports_sqlspec: ClassVar[bool] = False
     """Whether it has :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
+    relaxes: ClassVar[bool] = False
+    """Whether its writes obey :attr:`durability`."""
+    relaxes_not: ClassVar[str] = "this backend has no other durability than that of its database"
+    """Why not, and what to do instead, for the message."""
 
+    durability: Durability = "full"
+    """What the writes of single keys survive; all others are as durable as the database makes them."""
     owns_pool = False
     """Whether nobody but the store uses the config's pool, so that what is set on a connection may stay set."""
 
@@ -62,7 +69,25 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
         self.config = config
         self.settings = settings
         self.table = TableName.parse(settings.table)
+        self.check_durability()
         self.sql = self.load_sql()
+
+    def check_durability(self) -> None:
+        """See that the database can do what the setting ``durability`` says.
+
+        Raises:
+            ConfigurationError: It cannot.
+        """
+        if not self.relaxes and "relaxed" in self.settings.durabilities.values():
+            msg = f"durability={self.settings.durability!r} is not supported: {self.relaxes_not}"
+            raise errors.ConfigurationError(msg)
+
+    def relaxed(self) -> Self:
+        """The same backend, for the writes that may be answered before they are on the disk."""
+        twin = copy.copy(self)
+        twin.durability = "relaxed"
+        twin.sql = twin.load_sql()
+        return twin
 
     def load_sql(self) -> Mapping[str, str]:
         """The statements for the table in the variants that are known now."""

@@ -43,6 +43,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     dialect = "mysql"
     quote = "`"
+    relaxes_not = "a MySQL server decides for all of its clients (innodb_flush_log_at_trx_commit, sync_binlog)"
     cursor_class: ClassVar[type[Any]]
     """The driver's plain cursor; the caller's config may have chosen another one."""
     driver_error: ClassVar[type[Exception]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, TypeVar
+from typing import Any, Concatenate, Generic, Self, TypeVar
 
 from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.records import Entry, Renewal, RenewedData, Replacement
@@ -23,6 +24,33 @@ class Operations(Generic[ConnectionT]):
     """
 
     def __init__(self, backend: Backend[Any, ConnectionT]) -> None:
+        self._write_keys_by(backend)
+        self.get = _about_keys(backend.get)
+        self.remaining = _about_keys(backend.remaining)
+        self.owned = _alone(backend.owned)
+        self.delete_owned = _alone(backend.delete_owned)
+        self.delete_namespace = _alone(backend.delete_namespace)
+        self.delete_prefix = _alone(backend.delete_prefix)
+        self.delete_expired = _alone(backend.delete_expired)
+        self.stats = _alone(backend.stats, writes=False)
+        self.namespaces = _alone(backend.namespaces, writes=False)
+        self.inspect = _alone(backend.inspect, writes=False)
+        self.add = _alone(backend.add)
+        self.sqlspec_sessions = _alone(backend.sqlspec_sessions, writes=False)
+        self.delete_sqlspec_sessions = _alone(backend.delete_sqlspec_sessions)
+        self.check_table = _alone(backend.check_table)
+        self.table_shape = _alone(backend.table_shape)
+        self.create_table = _alone(backend.create_table)
+        self.drop_table = _alone(backend.drop_table)
+        self._serial = itertools.count()
+
+    def writing_by(self, backend: Backend[Any, ConnectionT]) -> Self:
+        """The same operations, but for those that write single keys: those of another backend, never in one batch."""
+        operations = copy.copy(self)
+        operations._write_keys_by(backend)
+        return operations
+
+    def _write_keys_by(self, backend: Backend[Any, ConnectionT]) -> None:
         async def get_and_renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bytes]:
             found, written, due = await backend.get_and_renew(connection, renewals)
             if due:
@@ -43,8 +71,6 @@ class Operations(Generic[ConnectionT]):
         async def replace(connection: ConnectionT, replacements: Mapping[bytes, Replacement]) -> Mapping[bytes, bool]:
             return dict.fromkeys(await backend.replace(connection, replacements), True)
 
-        self.get = _about_keys(backend.get)
-        self.remaining = _about_keys(backend.remaining)
         self.delete = _about_keys(backend.delete, writes=True)
         self.get_and_renew = _with_arguments(get_and_renew)
         self.renew = _with_arguments(renew)
@@ -52,22 +78,6 @@ class Operations(Generic[ConnectionT]):
         self.set_keeping_ttl = _with_arguments(set_keeping_ttl)
         self.replace = _apart(replace)
         self.increment = _added_up(backend.increment)
-        self.owned = _alone(backend.owned)
-        self.delete_owned = _alone(backend.delete_owned)
-        self.delete_namespace = _alone(backend.delete_namespace)
-        self.delete_prefix = _alone(backend.delete_prefix)
-        self.delete_expired = _alone(backend.delete_expired)
-        self.stats = _alone(backend.stats, writes=False)
-        self.namespaces = _alone(backend.namespaces, writes=False)
-        self.inspect = _alone(backend.inspect, writes=False)
-        self.add = _alone(backend.add)
-        self.sqlspec_sessions = _alone(backend.sqlspec_sessions, writes=False)
-        self.delete_sqlspec_sessions = _alone(backend.delete_sqlspec_sessions)
-        self.check_table = _alone(backend.check_table)
-        self.table_shape = _alone(backend.table_shape)
-        self.create_table = _alone(backend.create_table)
-        self.drop_table = _alone(backend.drop_table)
-        self._serial = itertools.count()
 
     def unique_key(self) -> bytes:
         """A key for a call that is about no key, so that it never becomes one with another."""

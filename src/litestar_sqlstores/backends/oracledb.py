@@ -6,8 +6,8 @@ A batch is one query for all of its keys, and one array bind for what has to be 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Self
 
 import oracledb
 from sqlspec.adapters.oracledb import OracleAsyncConfig
@@ -28,6 +28,7 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.schema import Shape
 from litestar_sqlstores.store import BaseSQLSpecStore
 
@@ -41,6 +42,7 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
 
     dialect = "oracle"
     options = frozenset({"in_memory"})
+    relaxes = True
     _statements: Statements | None = None
     _has_json_type = False
 
@@ -49,6 +51,19 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
         if self.settings.data_format == "bytes":
             return "bytes"
         return "json" if self._has_json_type else "json_text"
+
+    def check_durability(self) -> None:
+        # A session of Oracle's says how its commits are made; another round trip for each statement would say it anew.
+        if len(set(self.settings.durabilities.values())) > 1:
+            msg = (
+                f"durability={self.settings.durability!r} is not supported: on Oracle all namespaces of a store are"
+                " equally durable. Give durability='relaxed' to a store of its own"
+            )
+            raise ConfigurationError(msg)
+
+    def relaxed(self) -> Self:
+        # The whole store is, by what its connections are set to.
+        return self
 
     def variants(self) -> tuple[str, ...]:
         storage = "in_memory" if self.settings.in_memory else "on_disk"
@@ -61,10 +76,17 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
                 self._statements = await self._statements_for(raw)
             autocommit = raw.autocommit
             raw.autocommit = False
+            relaxed = "relaxed" in self.settings.durabilities.values()
+            if relaxed:
+                await raw.execute(self.sql["relax_session"])
             try:
                 yield Connection(raw, self._statements)
             finally:
                 raw.autocommit = autocommit
+                if relaxed and not self.owns_pool:
+                    # A connection that is lost has no session any more.
+                    with suppress(oracledb.Error):
+                        await raw.execute(self.sql["restore_session"])
 
     async def _statements_for(self, raw: oracledb.AsyncConnection) -> Statements:
         """The statements that the server understands, and that suit the table if it is there."""

@@ -64,6 +64,7 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
     dialect = "spanner"
     options = frozenset({"shard_count", "read_staleness"})
     quote = "`"
+    relaxes_not = "Spanner acknowledges no write before most of its replicas have it on their disks"
 
     def __init__(self, config: SpannerAsyncConfig, settings: Settings) -> None:
         most = MAX_CELL_BYTES - settings.overhead_bytes

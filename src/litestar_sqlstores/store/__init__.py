@@ -42,7 +42,7 @@ from litestar_sqlstores.encryption_keys import load_cipher
 from litestar_sqlstores.errors import ClosedError
 from litestar_sqlstores.keys import child_namespace, key_digester
 from litestar_sqlstores.observability import Observers
-from litestar_sqlstores.settings import Settings, StoreOptions, resolve_settings
+from litestar_sqlstores.settings import ALL_OTHERS, Durability, Settings, StoreOptions, resolve_settings
 from litestar_sqlstores.store.calls import Submits
 from litestar_sqlstores.store.kept_keys import KeptKeys
 from litestar_sqlstores.store.many_keys import ManyKeys
@@ -87,7 +87,9 @@ class BaseSQLSpecStore(
         self._backend = backend = self.backend(config, settings)
         connections = backend.max_connections()
         # Everything but the namespace is shared with the stores of child namespaces.
-        self._operations = Operations(backend)
+        self._operations_by_durability = _operations(backend, settings)
+        self._durability = settings.durabilities[ALL_OTHERS]
+        self._operations = self._operations_by_durability[self._durability]
         self._shared = Coalescer(
             Connector(self._connect, backend.discard, backend.classify, backend.describe),
             Limits(
@@ -127,6 +129,11 @@ class BaseSQLSpecStore(
     def settings(self) -> Settings:
         """The settings in force."""
         return self._settings
+
+    @property
+    def durability(self) -> Durability:
+        """What an acknowledged write to this namespace survives."""
+        return self._durability
 
     # -- life
 
@@ -169,7 +176,8 @@ class BaseSQLSpecStore(
     def with_namespace(self, namespace: str) -> Self:
         """A store for a child namespace: its own keys, the same table, connections and settings.
 
-        It keeps keys as text only if the setting ``keep_keys`` has its name.
+        It keeps keys as text only if the setting ``keep_keys`` has its name, and is as durable as this one unless
+        the setting ``durability`` has its name.
 
         Args:
             namespace: The name of the child, joined to this store's namespace with ``_``.
@@ -180,6 +188,8 @@ class BaseSQLSpecStore(
         child = copy.copy(self)
         child._coalescer = self._shared
         child._set_namespace(child_namespace(self.namespace, namespace))
+        child._durability = self._settings.durabilities.get(namespace, self._durability)
+        child._operations = self._operations_by_durability[child._durability]
         keep_keys = self._settings.keep_keys
         child._keeps_keys = not isinstance(keep_keys, bool) and namespace in keep_keys
         return child
@@ -194,6 +204,14 @@ class BaseSQLSpecStore(
             self._backend.forget_pool()
         self._loop = loop
         return self._backend.connect()
+
+
+def _operations(backend: Backend[Any, Any], settings: Settings) -> Mapping[Durability, Operations[Any]]:
+    """The operations for each durability that the settings speak of. All but the writes of keys are the same."""
+    full = Operations(backend)
+    if "relaxed" not in settings.durabilities.values():
+        return {"full": full}
+    return {"full": full, "relaxed": full.writing_by(backend.relaxed())}
 
 
 class _Left:

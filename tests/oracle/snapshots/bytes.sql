@@ -128,6 +128,9 @@ WHERE s.namespace = :namespace AND s.owner = :owner AND (s.expires_at IS NULL OR
 ORDER BY s.updated_at DESC
 FETCH FIRST :most ROWS ONLY;
 
+-- relax_session
+ALTER SESSION SET commit_logging = BATCH commit_wait = NOWAIT;
+
 -- remaining, 1 keys
 SELECT s.key_digest, s.expires_at, s.expires_at - SYS_EXTRACT_UTC(SYSTIMESTAMP)
 FROM "sessions" s
@@ -151,6 +154,9 @@ UPDATE "sessions" SET
   owner = :owner,
   updated_at = SYS_EXTRACT_UTC(SYSTIMESTAMP)
 WHERE key_digest = :digest AND (expires_at IS NULL OR expires_at > SYS_EXTRACT_UTC(SYSTIMESTAMP));
+
+-- restore_session
+ALTER SESSION SET commit_logging = IMMEDIATE commit_wait = WAIT;
 
 -- stats
 SELECT g.namespace, g.bin, COUNT(*), SUM(g.bytes)
