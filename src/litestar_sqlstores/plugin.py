@@ -20,7 +20,7 @@ from litestar_sqlstores.factory import create_store
 from litestar_sqlstores.migrations import register_migrations
 from litestar_sqlstores.rate_limits import SQLRateLimitConfig
 from litestar_sqlstores.registry import middleware_configs, refuse_kept_keys
-from litestar_sqlstores.sessions import SQLSessionConfig, store_session
+from litestar_sqlstores.sessions import SQLSessionConfig, StoreSessions
 from litestar_sqlstores.settings import StoreOptions
 from litestar_sqlstores.store import BaseSQLSpecStore
 
@@ -137,8 +137,6 @@ class SQLStoresPlugin(InitPlugin, CLIPlugin):
                 raise ConfigurationError(msg)
             app_config.dependencies[self._dependency] = Provide(lambda: store, sync_to_thread=False)
             app_config.signature_types.extend([BaseSQLSpecStore, type(store)])
-        if store_session not in app_config.before_send:
-            app_config.before_send.append(store_session)
         lifespan = partial(self._lifespan, store)
         if isinstance(self._config_or_url, str):
             # Around all others, which can use the stores from their first line to their last.
@@ -180,10 +178,11 @@ class SQLStoresPlugin(InitPlugin, CLIPlugin):
     @asynccontextmanager
     async def _lifespan(self, store: BaseSQLSpecStore[Any], app: Litestar) -> AsyncGenerator[None, None]:
         _check_names(app)
-        # Behind the hooks of all plugins, also of those that other plugins brought along.
-        app.before_send.remove(store_session)
-        app.before_send.append(store_session)
         async with AsyncExitStack() as stack:
+            # Behind the hooks of all plugins, also of those that other plugins brought along.
+            hook = StoreSessions(app)
+            app.before_send.append(hook)
+            stack.callback(app.before_send.remove, hook)
             await stack.enter_async_context(store)
             if self._create_table == "check":
                 await store.check_table()

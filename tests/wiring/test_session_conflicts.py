@@ -10,7 +10,8 @@ import pytest
 from litestar import get, post
 
 from litestar_sqlstores import SQLSessionConfig, end_sessions, rotate_session_id
-from litestar_sqlstores.sessions.backend import MAX_MERGES
+from litestar_sqlstores.errors import ConflictError
+from litestar_sqlstores.sessions import conflicts
 from litestar_sqlstores.store import BaseSQLSpecStore
 from tests.wiring.helpers import AnyRequest, serve, set_cookies
 
@@ -108,9 +109,9 @@ async def serve_slowly(plugin: SQLStoresPlugin, overlap: Overlap, **options: Any
 async def test_merging_keeps_what_both_changed(plugin: SQLStoresPlugin, overlap: Overlap) -> None:
     async with serve_slowly(plugin, overlap, on_conflict="merge") as site:
         ada = site.browser()
-        await ada.do("/write", a=1, b=1, c=1, d={"x": 1})
+        await ada.do("/write", a=1, b=1, c=1, d={"x": 1}, user="Ada")
         async with overlap.around(ada, "/slow/write", b=2, e=2):
-            await ada.do("/write", c=3, d={"x": 3}, user="Ada")
+            await ada.do("/write", c=3, d={"x": 3})
         assert await ada.read() == {"a": 1, "b": 2, "c": 3, "d": {"x": 3}, "e": 2, "user": "Ada"}
         assert [row["owner"] for row in await site.rows("owner")] == ["Ada"]
 
@@ -137,13 +138,12 @@ async def test_merging_many_at_once(plugin: SQLStoresPlugin, overlap: Overlap) -
     async with serve_slowly(plugin, overlap, on_conflict="merge") as site:
         ada = site.browser()
         await ada.do("/write", a=1)
-        # As many as can lose against each other without any that gives up.
-        many = [site.browser(ada.session_id) for _ in range(MAX_MERGES)]
+        many = [site.browser(ada.session_id) for _ in range(64)]
         await asyncio.gather(*(one.do("/write", **{f"key{number}": number}) for number, one in enumerate(many)))
-        assert await ada.read() == {"a": 1} | {f"key{number}": number for number in range(MAX_MERGES)}
+        assert await ada.read() == {"a": 1} | {f"key{number}": number for number in range(64)}
 
 
-async def test_merging_gives_up_before_it_goes_on_for_ever(
+async def test_a_change_that_cannot_be_merged_is_an_error_and_not_lost_silently(
     plugin: SQLStoresPlugin, overlap: Overlap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serve_slowly(plugin, overlap, on_conflict="merge") as site:
@@ -159,10 +159,13 @@ async def test_merging_gives_up_before_it_goes_on_for_ever(
             return await replace(store, key, value, *arguments, **options)
 
         monkeypatch.setattr(BaseSQLSpecStore, "replace", too_late)
-        await ada.do("/write", b=1)
-        assert len(attempts) == MAX_MERGES + 1
-        assert attempts[-1] is None
-        assert await ada.read() == {"a": MAX_MERGES, "b": 1}
+        monkeypatch.setattr(conflicts, "MAX_MERGES", 3)
+        assert (await ada.post("/write", json={"b": 1})).status_code == 500
+        assert [type(error) for error in site.errors] == [ConflictError]
+        site.errors.clear()
+        assert len(attempts) == 3
+        assert None not in attempts
+        assert await ada.read() == {"a": 3}
 
 
 @pytest.mark.formats("bytes")

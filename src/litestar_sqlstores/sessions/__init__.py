@@ -11,7 +11,9 @@ place and changes this:
 - Changes that a websocket handler makes are stored, too.
 
 The parts: ``config`` is what an application sets, and ``actions`` what its handlers call. ``middleware`` says when a
-session is loaded and stored, ``backend`` how, and ``state`` is what a connection knows of its session meanwhile.
+session is loaded and stored, and ``state`` is what a connection knows of its session meanwhile. ``backend`` is what
+Litestar knows of that: ``loading`` finds the session, ``saving`` stores it (``conflicts``, if others did so meanwhile),
+and ``cookies`` reads and writes headers. ``data`` is the dict that handlers see.
 """
 
 from __future__ import annotations
@@ -19,15 +21,15 @@ from __future__ import annotations
 from litestar_sqlstores.sessions.actions import SessionInfo, end_sessions, list_sessions, rotate_session_id
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
 from litestar_sqlstores.sessions.config import SQLSessionConfig
-from litestar_sqlstores.sessions.middleware import SQLSessionMiddleware, store_session
+from litestar_sqlstores.sessions.middleware import SQLSessionMiddleware, StoreSessions
 
 __all__ = (
     "SQLSessionBackend",
     "SQLSessionConfig",
     "SQLSessionMiddleware",
     "SessionInfo",
+    "StoreSessions",
     "end_sessions",
     "list_sessions",
     "rotate_session_id",
-    "store_session",
 )

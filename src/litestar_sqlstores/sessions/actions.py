@@ -8,7 +8,8 @@ from datetime import datetime
 from litestar.types import Empty
 
 from litestar_sqlstores.errors import ConfigurationError
-from litestar_sqlstores.sessions.state import Connection, session_of, set_session_id, state_of
+from litestar_sqlstores.sessions.saving import store_of
+from litestar_sqlstores.sessions.state import Connection, set_session_id, state_of
 
 __all__ = ("SessionInfo", "end_sessions", "list_sessions", "rotate_session_id")
 
@@ -46,6 +47,7 @@ def rotate_session_id(connection: Connection) -> str:
     """
     state = state_of(connection)
     state.cleared = state.is_cleared(connection)
+    state.rotated = True
     state.session_id = state.backend.generate_session_id()
     set_session_id(connection, state.session_id)
     return state.session_id
@@ -63,7 +65,7 @@ async def list_sessions(connection: Connection, owner: object | None = None, *, 
         ConfigurationError: The connection's session has no owner, or is none of :class:`SQLSessionConfig`.
     """
     state = state_of(connection)
-    store = state.backend.store_of(connection)
+    store = store_of(state)
     current = None if state.stored_id is None else store.digest(state.stored_id)
     return [
         SessionInfo(entry.created_at, entry.updated_at, entry.expires_at, current=entry.digest == current)
@@ -86,7 +88,7 @@ async def end_sessions(connection: Connection, owner: object | None = None, *, e
         ConfigurationError: The connection's session has no owner, or is none of :class:`SQLSessionConfig`.
     """
     state = state_of(connection)
-    store = state.backend.store_of(connection)
+    store = store_of(state)
     owner = _owner(connection, owner)
     ended = await store.delete_owned(owner, keep=state.stored_id if except_current else None)
     if owner == _own_owner(connection) and not except_current:
@@ -107,5 +109,6 @@ def _owner(connection: Connection, owner: object | None) -> str:
 
 
 def _own_owner(connection: Connection) -> str | None:
-    session = session_of(connection)
-    return None if not session or session is Empty else state_of(connection).backend.config.owner_of(session)
+    state = state_of(connection)
+    session = state.session_in(connection)
+    return None if not session or session is Empty else state.backend.config.owner_of(session)

@@ -2,66 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.middleware.session.base import SessionMiddleware
+from litestar.handlers import ASGIRouteHandler
+from litestar.middleware.session.base import BaseBackendConfig, SessionMiddleware
 
+from litestar_sqlstores.registry import middleware_configs
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
-from litestar_sqlstores.sessions.state import Connection, find_state, session_of, set_session_id
+from litestar_sqlstores.sessions.cookies import copy_headers, own_headers, vary_by_cookie
+from litestar_sqlstores.sessions.state import Connection, SessionState, set_session_id, states_of
 
 if TYPE_CHECKING:
-    from litestar.types import Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ("SQLSessionMiddleware", "store_session")
+__all__ = ("SQLSessionMiddleware", "StoreSessions")
+
+_BEGINS = {"http.response.start", "websocket.accept"}
 
 
-async def store_session(message: Message, scope: Scope) -> None:
-    """Store the session of a connection, if the message can carry a cookie.
+class StoreSessions:
+    """The ``before_send`` hook that stores the sessions of an application's connections.
 
-    As the last ``before_send`` hook of an application, which SQLStoresPlugin makes it, it runs after the hooks with
-    which other plugins commit a transaction and give back a connection: what they hold might be what it waits for.
+    As the last hook, which SQLStoresPlugin makes it, it runs after those with which other plugins commit a transaction
+    and give back a connection: what they hold might be what it waits for.
+
+    Args:
+        app: The application. An application that is mounted in it, or that it is mounted in, has a hook of its own.
     """
-    if message["type"] not in {"http.response.start", "websocket.accept"}:
-        return
-    connection: Connection = ASGIConnection(scope)
-    state = find_state(connection)
-    if state is None or state.failed:
-        return
-    try:
-        await state.backend.store_in_message(session_of(connection), message, connection)
-    except Exception:
-        # Nothing was sent yet: let Litestar's exception handlers answer, without another attempt.
-        state.failed = True
-        connection._connection_state.response_started = False
-        raise
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+
+    async def __call__(self, message: Message, scope: Scope) -> None:
+        """Store the sessions of a connection whose response begins."""
+        if message["type"] in _BEGINS:
+            for state in [state for state in states_of(scope) if state.app is self._app]:
+                # The layers between may have put a list of their own in place of the middleware's.
+                own_headers(message)
+                await _settle(state, message, ASGIConnection(scope))
 
 
 class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
-    """Litestar's session middleware, which also stores what websocket handlers change."""
+    """Litestar's session middleware, but a session that cannot be stored fails before its response begins.
 
-    def create_send_wrapper(self, connection: Connection) -> Callable[[Message], Awaitable[None]]:
-        """Store the session with the first message that can carry a cookie."""
-        if store_session in connection.scope["litestar_app"].before_send:
-            return connection.send
+    It also stores what websocket handlers change after they have accepted.
+    """
 
-        async def send(message: Message) -> None:
-            await store_session(message, connection.scope)
-            await connection.send(message)
-
-        return send
+    def __init__(self, app: ASGIApp, backend: SQLSessionBackend) -> None:
+        super().__init__(app, backend)
+        self._is_alone = not _has_session_middleware(app)
+        self._mounts_sessions: bool | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Load the session, call the application, and store what a websocket handler changed since it accepted."""
         connection: Connection = ASGIConnection(scope, receive, send)
-        scope["session"] = await self.backend.load_from_connection(connection)
-        set_session_id(connection, self.backend.get_session_id(connection))
+        state = await self.backend.load(connection)
+        self._look_inside(state, scope)
+        states = states_of(scope)
+        states.append(state)
+        scope["session"] = state.session
+        set_session_id(connection, state.session_id)
         try:
-            await self.app(scope, receive, self.create_send_wrapper(connection))
+            await self.app(scope, receive, _sending(state, connection))
+        except Exception:
+            if state.failure is None:
+                raise
         finally:
-            if scope["type"] == ScopeType.WEBSOCKET:
-                state = find_state(connection)
-                if state is not None and not state.failed:
-                    await self.backend.save(session_of(connection), connection, keep_id=True)
+            states.remove(state)
+            if scope["type"] == ScopeType.WEBSOCKET and state.failure is None:
+                await self.backend.save_late(state, state.session_in(connection), connection)
+        if state.failure is not None:
+            # Whatever the layers within made of it. Nothing was sent yet, so that those around can answer.
+            connection._connection_state.response_started = False
+            raise state.failure
+
+    def _look_inside(self, state: SessionState, scope: Scope) -> None:
+        """See whether what is in the scope later will be what a handler of this application has put there."""
+        handler = scope.get("route_handler")
+        state.replaceable = self._is_alone
+        if isinstance(handler, ASGIRouteHandler) and handler.is_mount:
+            mounted = handler.fn
+            if self._mounts_sessions is None:
+                self._mounts_sessions = isinstance(mounted, Litestar) and _has_sessions(mounted)
+            state.clearable = not self._mounts_sessions
+            state.replaceable = self._is_alone and isinstance(mounted, Litestar) and not self._mounts_sessions
+
+
+def _has_session_middleware(app: Any) -> bool:
+    """Whether a layer within puts a session of its own into the scope, be it of this framework or another."""
+    while app is not None:
+        if any("SessionMiddleware" in kind.__name__ for kind in type(app).__mro__):
+            return True
+        app = getattr(app, "app", None)
+    return False
+
+
+def _has_sessions(app: Litestar) -> bool:
+    return any(isinstance(config, BaseBackendConfig) for config in middleware_configs(app))
+
+
+def _sending(state: SessionState, connection: Connection) -> Send:
+    stores = not any(isinstance(hook, StoreSessions) for hook in state.app.before_send)
+
+    async def send(message: Message) -> None:
+        if state.failure is not None:
+            # A layer within answers the failure. It has seen the response begin, so that is not its business any more.
+            raise state.failure
+        if message["type"] in _BEGINS:
+            message = copy_headers(message)
+            if stores:
+                await _settle(state, message, connection)
+        await connection.send(message)
+
+    return send
+
+
+async def _settle(state: SessionState, message: Message, connection: Connection) -> None:
+    """Store a session, once, and tell the browser and caches what the message is to tell them."""
+    if state.settled:
+        return
+    state.settled = True
+    session = state.session_in(connection)
+    was_used = state.was_used(connection)
+    try:
+        has_cookie = await state.backend.settle(state, session, message, connection)
+    except Exception as error:
+        state.failure = error
+        raise
+    if (was_used or has_cookie) and message["type"] == "http.response.start":
+        vary_by_cookie(message)

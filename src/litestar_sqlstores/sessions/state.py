@@ -2,55 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from litestar.connection import ASGIConnection
 from litestar.types import Empty
 
 from litestar_sqlstores.errors import ConfigurationError
+from litestar_sqlstores.sessions.data import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from litestar import Litestar
+    from litestar.types import Scope
+
     from litestar_sqlstores.sessions.backend import SQLSessionBackend
 
-__all__ = ("Connection", "SessionState", "find_state", "session_of", "set_session_id", "start_state", "state_of")
+__all__ = ("Connection", "SessionState", "find_state", "set_session_id", "state_of", "states_of")
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
-_SCOPE_KEY = "litestar_sqlstores.session"
+_SCOPE_KEY = "litestar_sqlstores.sessions"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SessionState:
-    """What a connection knows of its session."""
+    """What a connection knows of its session.
+
+    It is made when the session is loaded and is the only thing that is believed later: the scope may be another
+    application's by then, or a copy.
+    """
 
     backend: SQLSessionBackend
+    app: Litestar
+    """The application whose middleware loaded the session."""
     session_id: str
     """The id that the session has, or will have once it is stored."""
     stored_id: str | None = None
     """The id that it is stored under."""
     stored: bytes = b""
     """What is stored there."""
-    is_current: bool = True
+    session: Any = field(default_factory=Session)
+    """What was handed to the handlers."""
+    current: bool = True
     """Whether it is stored as it would be now; if not, it is stored again even if it has not changed."""
+    renewed: bool = False
+    """Whether it got a new expiry when it was loaded, which its cookie does not have yet."""
+    others: Sequence[str] = ()
+    """The ids of other sessions whose cookies the browser sent along."""
+    unknown: Sequence[str] = ()
+    """The ids that the browser sent and the store does not have."""
+    rotated: bool = False
+    """Whether the application asked for another id."""
     cleared: bool = False
     """Whether it was cleared: what is put into it after that is another session."""
-    failed: bool = False
-    """Whether it could not be stored."""
+    replaceable: bool = True
+    """Whether another object in the scope is what the application wants its session to be."""
+    clearable: bool = True
+    """Whether a session that was cleared is this one."""
+    settled: bool = False
+    """Whether the response has begun, or could not."""
+    failure: Exception | None = None
+    """Why it could not be stored."""
 
     def is_cleared(self, connection: Connection) -> bool:
         """Whether it was cleared, also if nobody has noticed yet."""
-        return self.cleared or connection._connection_state.session_id is Empty
+        return self.cleared or (self.clearable and connection._connection_state.session_id is Empty)
+
+    def session_in(self, connection: Connection) -> Any:
+        """What the session of a connection is to be: what was handed out, unless it was set to something else."""
+        found = connection.scope.get("session", self.session)
+        if found is self.session:
+            return self.session
+        if found is Empty:
+            return Empty if self.clearable else self.session
+        # A session of another middleware within this one is not what a handler has set.
+        return found if self.replaceable and not isinstance(found, Session) else self.session
+
+    def was_used(self, connection: Connection) -> bool:
+        """Whether the response depends on the session."""
+        session = self.session_in(connection)
+        return session is not self.session or getattr(session, "accessed", True)
 
 
-def start_state(connection: Connection, state: SessionState) -> None:
-    """Have a connection remember what it knows of its session."""
-    cast("dict[str, Any]", connection.scope)[_SCOPE_KEY] = state
+def states_of(scope: Scope) -> list[SessionState]:
+    """The sessions of a connection, that of the innermost middleware last; copies of the scope share the list."""
+    return cast("dict[str, Any]", scope).setdefault(_SCOPE_KEY, [])  # type: ignore[no-any-return]
 
 
 def find_state(connection: Connection) -> SessionState | None:
     """What a connection knows of its session; None if it has none of ``SQLSessionConfig``."""
-    return cast("dict[str, Any]", connection.scope).get(_SCOPE_KEY)
+    states = connection.scope.get(_SCOPE_KEY)
+    return cast("list[SessionState]", states)[-1] if states else None
 
 
 def state_of(connection: Connection) -> SessionState:
@@ -66,11 +110,6 @@ def state_of(connection: Connection) -> SessionState:
         )
         raise ConfigurationError(msg)
     return state
-
-
-def session_of(connection: Connection) -> Any:
-    """What handlers have put into the session of a connection."""
-    return connection.scope.get("session")
 
 
 def set_session_id(connection: Connection, session_id: str) -> None:

@@ -1,0 +1,198 @@
+"""What becomes of a session: it begins, changes, gets another id, ends, or stays as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar.types import Empty
+
+from litestar_sqlstores.sessions.conflicts import Turns, merge, retry_merging
+from litestar_sqlstores.sessions.loading import find_session
+from litestar_sqlstores.sessions.state import Connection, SessionState, set_session_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from litestar.types import ScopeSession
+
+    from litestar_sqlstores.sessions.backend import SQLSessionBackend
+    from litestar_sqlstores.store import BaseSQLSpecStore
+
+__all__ = ("ROTATED_SECONDS", "Saved", "Saving", "store_of")
+
+logger = logging.getLogger("litestar_sqlstores")
+
+ROTATED_SECONDS = 60
+"""For how long it is remembered that a session got another id: while requests with the old one may be under way."""
+
+
+class Saved(enum.Enum):
+    """What became of a session."""
+
+    NOTHING = enum.auto()
+    """It is stored as it was, or not at all."""
+    STORED = enum.auto()
+    """It was stored, under an id or with an expiry that the browser does not know yet."""
+    ENDED = enum.auto()
+    """It was stored, and is not any more."""
+
+
+class Saving:
+    """Stores the sessions of one configuration.
+
+    Args:
+        backend: How they are encoded, and what they are limited to.
+    """
+
+    def __init__(self, backend: SQLSessionBackend) -> None:
+        self._backend = backend
+        self._config = backend.config
+        self._turns = Turns()
+
+    async def save(
+        self, state: SessionState, session: ScopeSession, connection: Connection, *, keep_id: bool = False
+    ) -> Saved:
+        """Bring what is stored in line with a session.
+
+        Args:
+            state: What the connection knows of the session.
+            session: What it is to be.
+            connection: The connection.
+            keep_id: Whether it is too late to tell the browser of another id: the session keeps the one it has, and
+                none is begun.
+        """
+        if keep_id and state.stored_id is not None:
+            state.session_id = state.stored_id
+        empty = session is Empty or not session
+        ended = state.stored_id is not None and (empty or state.is_cleared(connection))
+        if ended:
+            await self._end(state)
+        if empty or (keep_id and state.stored_id is None):
+            return Saved.ENDED if ended else Saved.NOTHING
+        state.cleared = False
+        data = self._backend.serialize_data(session, connection.scope)
+        if state.stored_id is None:
+            return await self._begin(state, session, data, connection)
+        if state.session_id == state.stored_id:
+            if self._is_unchanged(state.stored, data):
+                await self._store_anew(state, session)
+                return Saved.NOTHING
+            if not keep_id and self._is_another(state, session):
+                state.session_id = self._backend.generate_session_id()
+        set_session_id(connection, state.session_id)
+        return await self._change(state, session, data, connection)
+
+    async def _end(self, state: SessionState) -> None:
+        stored_id = cast("str", state.stored_id)
+        # All that the browser sent along: one of them would be the session of its next request.
+        await store_of(state).delete_many([stored_id, *state.others])
+        if state.session_id == stored_id:
+            state.session_id = self._backend.generate_session_id()
+        state.stored_id, state.others = None, ()
+
+    async def _begin(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> Saved:
+        store, owner = store_of(state), self._config.owner_of(session)
+        # Whoever logs in means to; but what a late request leaves must not take the place of the session that got a new
+        # id meanwhile.
+        if state.unknown and not state.rotated and owner is None and await self._was_rotated(store, state.unknown):
+            logger.info("a request with the old id of a session that got a new one has changed nothing")
+            return Saved.NOTHING
+        set_session_id(connection, state.session_id)
+        await store.set(state.session_id, data, self._config.max_age, owner=owner)
+        state.stored_id, state.stored = state.session_id, data
+        return Saved.STORED
+
+    async def _change(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> Saved:
+        stored_id = cast("str", state.stored_id)
+        if self._config.on_conflict == "merge":
+            async with self._turns.turn(stored_id):
+                changed = await self._merge(state, session, data, connection)
+        else:
+            changed = data if await self._replace(state, session, data, None) else None
+        if changed is None:
+            state.stored_id = None
+            return Saved.NOTHING
+        if state.others and state.session_id != stored_id:
+            # The browser may send one of their cookies first, that of a longer path, say.
+            await store_of(state).delete_many(state.others)
+        state.stored_id, state.stored = state.session_id, changed
+        return Saved.STORED
+
+    def _is_unchanged(self, stored: bytes, data: bytes) -> bool:
+        # A database that holds JSON may give it back in another spelling.
+        return stored == data or self._backend.serialize_data(self._backend.deserialize_data(stored)) == data
+
+    def _is_another(self, state: SessionState, session: Any) -> bool:
+        """Whether a session is somebody else's now, such as of who has just logged in.
+
+        Somebody may have planted the cookie with its id; they must not have a part in what comes next.
+        """
+        before = self._backend.deserialize_data(state.stored)
+        if self._config.owner_key is not None:
+            return self._config.owner_of(before) != self._config.owner_of(session)
+        # Without owners, by what packages do that log in: they set another session.
+        return session is not state.session and isinstance(session, dict) and not before.keys() <= session.keys()
+
+    async def _store_anew(self, state: SessionState, session: Any) -> None:
+        """Store an unchanged session as it would be stored now, unless it is already, or somebody changes it."""
+        if state.current:
+            return
+        store, session_id = store_of(state), cast("str", state.stored_id)
+        life = self._config.max_age if self._config.renew_on_access else await store.expires_in(session_id)
+        if life:
+            owner = self._config.owner_of(session)
+            await store.replace(session_id, state.stored, life, expected=state.stored, owner=owner)
+        state.current = True
+
+    async def _merge(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> bytes | None:
+        """Store a session together with what others have changed in it; what was stored, None if it has ended."""
+        merged, base = data, state.stored
+
+        async def attempt() -> bool:
+            nonlocal session, merged, base
+            if await self._replace(state, session, merged, base):
+                return True
+            theirs = await find_session(self._backend, store_of(state), cast("str", state.stored_id))
+            if theirs is None:
+                merged = b""
+                return True
+            session = merge(self._backend.deserialize_data(base), self._backend.deserialize_data(merged), theirs.data)
+            merged, base = self._backend.serialize_data(session, connection.scope), theirs.stored
+            return False
+
+        await retry_merging(attempt)
+        return merged or None
+
+    async def _replace(self, state: SessionState, session: Any, data: bytes, expected: bytes | None) -> bool:
+        """Store a session in place of what is stored, if that is as expected; returns whether it was."""
+        store, stored_id = store_of(state), cast("str", state.stored_id)
+        owner = self._config.owner_of(session)
+        if state.session_id == stored_id:
+            return await store.replace(stored_id, data, self._config.max_age, expected=expected, owner=owner)
+        # Somebody else may know the old id: it never gets what comes with the new one. And only who ends the session
+        # under the old id has it under the new one, so that one that has ended meanwhile does not go on.
+        mark = _mark(stored_id)
+        await asyncio.gather(
+            store.set(state.session_id, data, self._config.max_age, owner=owner),
+            store.set(mark, b"{}", ROTATED_SECONDS),
+        )
+        if await store.replace(stored_id, b"{}", 0, expected=expected):
+            return True
+        await store.delete_many([state.session_id, mark])
+        return False
+
+    async def _was_rotated(self, store: BaseSQLSpecStore[Any], ids: Sequence[str]) -> bool:
+        return bool(await store.get_many([_mark(session_id) for session_id in ids]))
+
+
+def store_of(state: SessionState) -> BaseSQLSpecStore[Any]:
+    """The store that holds a session: of the application that loaded it."""
+    return state.backend.config.get_store_from_app(state.app)
+
+
+def _mark(session_id: str) -> str:
+    """The key that remembers that a session got another id; it looks like no id, so that no cookie is one."""
+    return f"rotated {session_id}"
