@@ -1,6 +1,6 @@
 # `make test` and `make demo` need make, bash and Python 3.11 or newer; the rest is installed into this folder.
 .DEFAULT_GOAL := help
-.PHONY: help test lint types docs demo bench bench-smoke clean
+.PHONY: help test lint types docs demo bench bench-smoke prove prove-short clean
 
 TOX := .ci/tox
 
@@ -25,6 +25,12 @@ bench-smoke: ## call every benchmark once, and count what calls cost
 bench: COMMAND = run
 bench: ## measure the stores beside their peers, or COMMAND=http, cost, cleanup; ARGS="..." are options of that
 	@$(TOX) exec -e bench-smoke -- python -m benchmarks $(COMMAND) $(ARGS)
+
+prove: ## try what the stores promise, for the better part of an hour; ARGS="--only crashes --backend sqlite" for a part
+	@$(TOX) run -e prove -- $(ARGS)
+
+prove-short: ## try what the stores promise, for some minutes
+	@$(TOX) run -e prove -- --short $(ARGS)
 
 demo: .venv-demo/complete ## serve the example application
 	@exec .venv-demo/bin/python -m examples.demo
