@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.middleware.session.base import BaseBackendConfig, SessionMiddleware
+from litestar.types import Empty
 
 from litestar_sqlstores.registry import middleware_configs
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
@@ -64,7 +65,9 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
         states = states_of(scope)
         states.append(state)
         scope["session"] = state.session
-        set_session_id(connection, state.session_id)
+        state.outer_id = connection._connection_state.session_id
+        if state.clearable:
+            set_session_id(connection, state.session_id)
         try:
             await self.app(scope, receive, _sending(state, connection))
         except Exception:
@@ -132,5 +135,8 @@ async def _settle(state: SessionState, message: Message, connection: Connection)
     except Exception as error:
         state.failure = error
         raise
+    if state.outer_id is not Empty:
+        # Litestar's own middleware would take this session's id for that of its own.
+        connection._connection_state.session_id = state.outer_id
     if (was_used or has_cookie) and message["type"] == "http.response.start":
         vary_by_cookie(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from litestar.connection import ASGIConnection
-from litestar.types import Empty
+from litestar.types import Empty, EmptyType
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.sessions.data import Session
@@ -63,6 +63,8 @@ class SessionState:
     """Whether a session that was cleared is this one."""
     settled: bool = False
     """Whether the response has begun, or could not."""
+    outer_id: str | EmptyType | None = Empty
+    """The id of the session of another middleware around this one."""
     failure: Exception | None = None
     """Why it could not be stored."""
 
@@ -74,7 +76,8 @@ class SessionState:
         """What the session of a connection is to be: what was handed out, unless it was set to something else."""
         found = connection.scope.get("session", self.session)
         if found is self.session:
-            return self.session
+            # One that was cleared in a copy of the scope is still in this one.
+            return Empty if self.is_cleared(connection) and not self.cleared else self.session
         if found is Empty:
             return Empty if self.clearable else self.session
         # A session of another middleware within this one is not what a handler has set.
