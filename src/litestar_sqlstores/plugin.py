@@ -13,6 +13,7 @@ from litestar.plugins import CLIPlugin, InitPlugin
 from litestar.stores.registry import StoreRegistry, default_default_factory
 from sqlspec.extensions.litestar import SQLSpecPlugin
 
+from litestar_sqlstores.cache import cache_responses
 from litestar_sqlstores.cleanup import DEFAULT_INTERVAL, ScheduledCleanup, interval_seconds
 from litestar_sqlstores.durations import Duration
 from litestar_sqlstores.errors import ConfigurationError
@@ -129,6 +130,7 @@ class SQLStoresPlugin(InitPlugin, CLIPlugin):
                 register_migrations(config, self._store.settings)
         store = self.store
         app_config.stores = self._register(app_config.stores, store)
+        cache_responses(app_config)
         if self._dependency is not None:
             if self._dependency in app_config.dependencies:
                 msg = (

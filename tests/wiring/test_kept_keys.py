@@ -48,10 +48,12 @@ async def test_keys_of_the_response_cache_are_kept_beside_sessions_whose_are_not
             row["key_text"]: row["namespace"] for row in await site.rows("key_text, namespace")
         }
         cached: dict[str | None, str] = dict.fromkeys(
-            ["GET/pages/1", "GET/pages/2", "GET/pages/20"], "LITESTAR_response_cache"
+            [f"GET/pages/{number}?\nhttp://test.local\n{7 + len(number)}.0" for number in ("1", "2", "20")],
+            "LITESTAR_response_cache",
         )
         assert texts == {**cached, None: "LITESTAR_sessions"}
-        assert await site.store("response_cache").invalidate(prefix="GET/pages/2") == 2
+        assert await site.store("response_cache").invalidate(prefix="GET/pages/2?") == 1
+        assert await site.store("response_cache").invalidate(prefix="GET/pages/2") == 1
         assert len(await site.rows()) == 2
 
 
