@@ -13,29 +13,49 @@
 -- data format and server: the two have no common way to name what an INSERT could not insert.
 
 -- name: server
--- What the server is, and the longest statement that it takes; and a row more if it has this variable.
-SELECT VERSION(), @@max_allowed_packet;
-SHOW SESSION VARIABLES LIKE 'note_verbosity'
+-- What there is of some variables: the version, the longest statement that the server takes, and what a store can not do with,
+-- or wants to be told of. The session may limit what a query reads and finds.
+SET @litestar_sqlstores_select_limit = @@SESSION.sql_select_limit,
+  @litestar_sqlstores_big_selects = @@SESSION.sql_big_selects,
+  SESSION sql_select_limit = 18446744073709551615,
+  SESSION sql_big_selects = 1;
+SHOW SESSION VARIABLES WHERE variable_name IN (
+  'version', 'max_allowed_packet', 'note_verbosity', 'log_bin', 'sql_log_bin', 'binlog_format', 'wsrep_on'
+);
+SET SESSION sql_select_limit = @litestar_sqlstores_select_limit,
+  SESSION sql_big_selects = @litestar_sqlstores_big_selects
 
 -- name: enter-session
--- The settings that the statements rely on; what was set before is kept. READ COMMITTED is not among them, as its name
--- differs. Notes, such as "table exists", would come as warnings.
+-- The settings that the statements rely on; what was set before is kept. Isolation and access mode are not among them, as
+-- their names differ: each statement that writes sets its own. Notes, such as "table exists", would come as warnings.
 -- %(lock_wait)s: seconds to wait for a lock
 SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   @litestar_sqlstores_sql_mode = @@SESSION.sql_mode,
   @litestar_sqlstores_notes = @@SESSION./* slot: notes */,
   @litestar_sqlstores_lock_wait = @@SESSION.innodb_lock_wait_timeout,
+  @litestar_sqlstores_select_limit = @@SESSION.sql_select_limit,
+  @litestar_sqlstores_safe_updates = @@SESSION.sql_safe_updates,
+  @litestar_sqlstores_big_selects = @@SESSION.sql_big_selects,
+  @litestar_sqlstores_completion = @@SESSION.completion_type,
   SESSION autocommit = 1,
   SESSION sql_mode = 'TRADITIONAL',
   SESSION /* slot: notes */ = /* slot: no_notes */,
-  SESSION innodb_lock_wait_timeout = %(lock_wait)s
+  SESSION innodb_lock_wait_timeout = %(lock_wait)s,
+  SESSION sql_select_limit = 18446744073709551615,
+  SESSION sql_safe_updates = 0,
+  SESSION sql_big_selects = 1,
+  SESSION completion_type = 0
 
 -- name: leave-session
--- The settings that were there before.
+-- The settings that there were before.
 SET SESSION autocommit = @litestar_sqlstores_autocommit,
   SESSION sql_mode = @litestar_sqlstores_sql_mode,
   SESSION /* slot: notes */ = @litestar_sqlstores_notes,
-  SESSION innodb_lock_wait_timeout = @litestar_sqlstores_lock_wait
+  SESSION innodb_lock_wait_timeout = @litestar_sqlstores_lock_wait,
+  SESSION sql_select_limit = @litestar_sqlstores_select_limit,
+  SESSION sql_safe_updates = @litestar_sqlstores_safe_updates,
+  SESSION sql_big_selects = @litestar_sqlstores_big_selects,
+  SESSION completion_type = @litestar_sqlstores_completion
 
 -- name: get
 -- The data of the keys that are alive.
@@ -258,7 +278,7 @@ SELECT DISTINCT CAST(namespace AS BINARY) FROM /* slot: table */
 -- All but the data of entries, also of expired ones: key digest, namespace, bytes of data, owner, when it was stored, written
 -- and will expire in milliseconds since 1970, and the milliseconds until then.
 -- %(keys)s: digests
-SELECT s.key_digest, CAST(s.namespace AS BINARY), LENGTH(s.data), s.owner,
+SELECT s.key_digest, CAST(s.namespace AS BINARY), LENGTH(s.data), CAST(s.owner AS BINARY),
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.created_at) DIV 1000,
   TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', s.updated_at) DIV 1000,
   /* include: expiry */, /* include: remaining */
@@ -293,7 +313,8 @@ FROM information_schema.tables
 WHERE table_schema = COALESCE(CONVERT(%(schema)s USING utf8mb4), DATABASE()) AND table_name = CONVERT(%(table)s USING utf8mb4)
 
 -- name: create-table
--- Only the hour of the expiry is indexed, so that most renewals change no index.
+-- Only the hour of the expiry is indexed, so that most renewals change no index. Keys of an index may be as long as these
+-- with DYNAMIC rows only, which a server need not have by default.
 CREATE TABLE IF NOT EXISTS /* slot: table */ (
   key_digest BINARY(32) NOT NULL,
   namespace VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -308,7 +329,7 @@ CREATE TABLE IF NOT EXISTS /* slot: table */ (
   INDEX /* slot: expiry_index */ (expiry_bucket),
   INDEX /* slot: owner_index */ (namespace, owner),
   INDEX /* slot: keys_index */ (namespace, key_text)
-) ENGINE = InnoDB COMMENT = /* slot: schema_mark */
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC COMMENT = /* slot: schema_mark */
 
 -- name: drop-table
 -- Drop the table with its indexes, if it is there.
@@ -325,7 +346,7 @@ DO DELETE FROM /* slot: table */
   LIMIT 10000
 
 -- fragment: read-committed
-SET TRANSACTION ISOLATION LEVEL READ COMMITTED
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE
 
 -- fragment: notes_switch
 sql_notes

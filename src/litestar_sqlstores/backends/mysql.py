@@ -5,6 +5,7 @@ Statements are sent with the values in them, as literals, because that is all th
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ from weakref import WeakSet
 
 from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
-from litestar_sqlstores.backends.mysql_errors import FAILURES, UNKNOWN_COLUMN, UNKNOWN_DATABASE
+from litestar_sqlstores.backends.mysql_errors import FAILURES, STATEMENT_LOG, UNKNOWN_COLUMN, UNKNOWN_DATABASE
 from litestar_sqlstores.backends.mysql_literals import Value
 from litestar_sqlstores.backends.records import (
     NEVER,
@@ -26,14 +27,24 @@ from litestar_sqlstores.backends.records import (
     Stats,
 )
 from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError
+from litestar_sqlstores.errors import ConfigurationError, StoreError
 from litestar_sqlstores.settings import Settings
 
 __all__ = ("MySQLBackend",)
 
+logger = logging.getLogger("litestar_sqlstores")
+
 ConfigT = TypeVar("ConfigT")
 
 OLDEST = {"MySQL": (8, 0, 19), "MariaDB": (10, 6)}
+LOGS_STATEMENTS = (
+    "the server logs statements (binlog_format = STATEMENT), and refuses what writes under READ COMMITTED, as the store"
+    " does; set binlog_format = ROW or MIXED"
+)
+GALERA = (
+    "the server is a node of a Galera cluster (wsrep_on), which loses updates when several nodes write: send all that"
+    " writes to one node, as docs/operations.md says"
+)
 MAX_LOCK_WAIT = 50
 """Seconds; what MySQL and MariaDB wait for a lock by default."""
 
@@ -92,15 +103,20 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         return True
 
     async def _meet_server(self, connection: Connection) -> None:
-        (version, max_packet), *verbosity = await self._statements.fetch(connection, "server")
+        found = dict(await self._statements.fetch(connection, "server"))
+        version = found["version"]
         server = "MariaDB" if "mariadb" in version.lower() else "MySQL"
         if tuple(map(int, re.findall(r"\d+", version)[:3])) < OLDEST[server]:
             needed = " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
             raise too_old(f"server is {server} {version}", needed)
+        if found["log_bin"] == found["sql_log_bin"] == "ON" and found.get("binlog_format") == "STATEMENT":
+            raise ConfigurationError(LOGS_STATEMENTS)
+        if found.get("wsrep_on") == "ON":
+            logger.warning(GALERA)
         self._server = server
-        self._notes = "verbosity" if verbosity else "switch"
+        self._notes = "verbosity" if "note_verbosity" in found else "switch"
         self.sql = self.load_sql()
-        self._statements = Statements(self.sql, self.cursor_class, int(max_packet))
+        self._statements = Statements(self.sql, self.cursor_class, int(found["max_allowed_packet"]))
 
     def forget_pool(self) -> None:
         for connection in list(self._entered):
@@ -125,6 +141,13 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         if isinstance(error, OSError):
             return Failure.DISCONNECTED
         return Failure.BAD_VALUE if isinstance(error, ValueError) else Failure.OTHER
+
+    def describe(self, error: Exception) -> StoreError:
+        if isinstance(error, self.driver_error) and error.args[:1] == (STATEMENT_LOG,):
+            described = ConfigurationError(LOGS_STATEMENTS)
+            described.__cause__ = error
+            return described
+        return super().describe(error)
 
     async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return dict(await self._statements.fetch(connection, "get", keys=[*keys]))
@@ -213,7 +236,11 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     async def inspect(self, connection: Connection, keys: Sequence[bytes]) -> Sequence[Inspected]:
         rows = await self.fetch(connection, "inspect", keys=list(keys))
-        return [Inspected(key, namespace.decode(), *rest) for key, namespace, *rest in rows]
+        # The connection's character set may lack what is in an owner.
+        return [
+            Inspected(key, namespace.decode(), size, None if owner is None else owner.decode(), *rest)
+            for key, namespace, size, owner, *rest in rows
+        ]
 
     async def check_table(self, connection: Connection) -> None:
         await super().check_table(connection)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from litestar_sqlstores.coalescing import Failure
 
-__all__ = ("FAILURES", "UNKNOWN_COLUMN", "UNKNOWN_DATABASE")
+__all__ = ("FAILURES", "STATEMENT_LOG", "UNKNOWN_COLUMN", "UNKNOWN_DATABASE")
 
 UNKNOWN_DATABASE = 1049
 UNKNOWN_COLUMN = 1054
+STATEMENT_LOG = 1665
 
 _CODES: tuple[tuple[Failure, tuple[int, ...]], ...] = (
     (Failure.MISSING_TABLE, (1146,)),

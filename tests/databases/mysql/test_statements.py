@@ -24,7 +24,8 @@ CONSTRUCTS = frozenset(
         Identifier If In IndexColumnConstraint IndexParameters IndexTableHint Insert IntDiv Interval Is Join LT LTE
         Left Length
         Like Limit Literal Lock Mul NEQ Not NotNullColumnConstraint Null NullSafeEQ OnConflict Or Order Ordered
-        Parameter Paren PrimaryKey Properties Schema SchemaCommentProperty Select SessionParameter Set SetItem Show
+        Parameter Paren PrimaryKey Properties RowFormatProperty Schema SchemaCommentProperty Select
+        SessionParameter Set SetItem Show
         Star Sub Subquery Sum Table TableAlias Timestamp TimestampDiff Transaction Tuple Union Update UtcTimestamp
         Values Var Where
         """,
