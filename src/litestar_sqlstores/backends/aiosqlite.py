@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
 
-from litestar_sqlstores.backends.aiosqlite_thread import ThreadedConnection, with_our_settings
+from litestar_sqlstores.backends.aiosqlite_thread import ThreadedConnection, Transactions, with_our_settings
 from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.records import (
     NEVER,
+    Due,
     Entry,
     ForeignSession,
     Increment,
@@ -60,6 +61,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     max_writers = 1
     # The database runs in this very process: Python can do nothing beside a statement.
     shares = 1
+    reads_while_others_write = True
     relaxes = True
 
     def max_connections(self) -> int:
@@ -114,15 +116,58 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
         for key, renewal in renewals.items():
             alike.setdefault(renewal, []).append(key)
         batches = [(b"".join(keys), *renewal) for renewal, keys in alike.items()]
-        rows = await self._fetch(connection, "get_for_renewal", batches)
-        due = [(key, renewals[key].ttl, expires_at) for key, _, expires_at in rows if expires_at is not None]
-        written = await self._write(connection, "renew", due) if due else 0
-        return Renewed({key: data for key, data, _ in rows}, written, [key for key, *_ in due])
+        read = self._reads("get_for_renewal", batches)
+
+        def read_and_renew(transactions: Transactions) -> Renewed[Mapping[bytes, bytes]]:
+            rows = transactions.read(read)
+            found = {key: data for key, data, _ in rows}
+            due = {key: Due(renewals[key], data, seen) for key, data, seen in rows if seen is not None}
+            if not due:
+                return Renewed(found, 0)
+            try:
+                renewed = transactions.write(self._renews(due), self.durability)
+            except sqlite3.OperationalError as error:
+                if self.classify(error) is not Failure.BUSY:
+                    raise
+                # Somebody else is writing, and others do not have to wait for that.
+                return Renewed({key: data for key, data in found.items() if key not in due}, 0, (), due)
+            gone = due.keys() - renewed.found.keys()
+            found.update(renewed.found)
+            return Renewed({key: found[key] for key in found.keys() - gone}, renewed.written, renewed.due)
+
+        return await connection.run(read_and_renew)
+
+    async def renew_due(
+        self, connection: ThreadedConnection, due: Mapping[bytes, Due]
+    ) -> Renewed[Mapping[bytes, bytes]]:
+        return await connection.write(self._renews(due), self.durability)
 
     async def renew(
         self, connection: ThreadedConnection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Iterable[bytes]]:
-        return await self.get_and_renew(connection, renewals)
+        found, written, _, waiting = await self.get_and_renew(connection, renewals)
+        if not waiting:
+            return Renewed(found, written)
+        late = await self.renew_due(connection, waiting)
+        return Renewed([*found, *late.found], late.written)
+
+    def _renews(self, due: Mapping[bytes, Due]) -> Callable[[sqlite3.Cursor], Renewed[Mapping[bytes, bytes]]]:
+        read, renew = self.sql["get_for_renewal"], self.sql["renew"]
+        as_read = [(key, each.renewal.ttl, each.expires_at) for key, each in due.items()]
+
+        def write(cursor: sqlite3.Cursor) -> Renewed[Mapping[bytes, bytes]]:
+            cursor.executemany(renew, as_read)
+            written = cursor.rowcount
+            if written == len(as_read):
+                return Renewed({key: each.data for key, each in due.items()}, written, due)
+            # Some had expired, or were written by others, before it was our turn to write. Now nobody else does.
+            found = [row for key, each in due.items() for row in cursor.execute(read, (key, *each.renewal))]
+            again = [(key, due[key].renewal.ttl, seen) for key, _, seen in found if seen is not None]
+            for row in again:
+                written += cursor.execute(renew, row).rowcount
+            return Renewed({key: data for key, data, _ in found}, written, due)
+
+        return write
 
     async def remaining(self, connection: ThreadedConnection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         rows = await self._fetch(connection, "remaining", [(b"".join(keys),)])
@@ -195,12 +240,12 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
         self, connection: ThreadedConnection, name: str, parameters: Sequence[tuple[Any, ...]], *, writes: bool = False
     ) -> list[Any]:
         """The rows that a statement has for all of the parameters."""
-        sql = self.sql[name]
-
-        def fetch(cursor: sqlite3.Cursor) -> list[Any]:
-            return [row for given in parameters for row in cursor.execute(sql, given)]
-
+        fetch = self._reads(name, parameters)
         return await connection.write(fetch, self.durability) if writes else await connection.read(fetch)
+
+    def _reads(self, name: str, parameters: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.Cursor], list[Any]]:
+        sql = self.sql[name]
+        return lambda cursor: [row for given in parameters for row in cursor.execute(sql, given)]
 
     async def _write(self, connection: ThreadedConnection, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
         """Run a statement with each of the parameters; how many rows that changed."""

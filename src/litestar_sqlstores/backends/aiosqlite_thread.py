@@ -12,7 +12,7 @@ from aiosqlite import Connection
 
 from litestar_sqlstores.settings import Durability
 
-__all__ = ("ThreadedConnection", "with_our_settings")
+__all__ = ("ThreadedConnection", "Transactions", "with_our_settings")
 
 ResultT = TypeVar("ResultT")
 
@@ -22,70 +22,80 @@ FULL = 2
 """``PRAGMA synchronous``: it is synced at each commit."""
 
 
+class Transactions:
+    """What is done with a connection in its thread: one transaction after another.
+
+    Args:
+        database: The quoted name of the database that the table is in.
+        synchronous: How durable its writes were when the connection became ours.
+    """
+
+    def __init__(self, raw: sqlite3.Connection, database: str, synchronous: int) -> None:
+        self._raw = raw
+        self._database = database
+        self._given = self._synchronous = synchronous
+
+    def read(self, work: Callable[[sqlite3.Cursor], ResultT]) -> ResultT:
+        """Run ``work`` as one transaction that sees one state of the database."""
+        return self._run("BEGIN", work)
+
+    def write(self, work: Callable[[sqlite3.Cursor], ResultT], durability: Durability) -> ResultT:
+        """Run ``work`` as one transaction that may write from its start: what time it is, it asks behind the lock."""
+        self.sync(NORMAL if durability == "relaxed" else max(FULL, self._given))
+        return self._run("BEGIN IMMEDIATE", work)
+
+    def _run(self, begin: str, work: Callable[[sqlite3.Cursor], ResultT]) -> ResultT:
+        raw = self._raw
+        # Whatever the connection's isolation level.
+        cursor = raw.cursor()
+        # The caller's config may have set another kind of rows.
+        cursor.row_factory = None
+        try:
+            # In a cache that connections share, this may fail and yet begin.
+            cursor.execute(begin)
+            result = work(cursor)
+            cursor.execute("COMMIT")
+        except BaseException:
+            if raw.in_transaction:
+                cursor.execute("ROLLBACK")
+            raise
+        finally:
+            cursor.close()
+        return result
+
+    def sync(self, synchronous: int | None = None) -> None:
+        """Have commits be so durable from now on; by default as they were when the connection became ours."""
+        level = self._given if synchronous is None else synchronous
+        if level != self._synchronous:
+            # A database that is not attached is not there; the statements say so.
+            with suppress(sqlite3.OperationalError):
+                self._raw.execute(f"PRAGMA {self._database}.synchronous = {level:d}").close()
+            self._synchronous = level
+
+
 class ThreadedConnection:
     """A connection while it is ours.
 
     Args:
         connection: aiosqlite's.
-        database: The quoted name of the database that the table is in.
-        synchronous: How durable its writes were when it became ours.
+        transactions: What is done with it in its thread.
     """
 
-    def __init__(self, connection: Connection, database: str, synchronous: int) -> None:
+    def __init__(self, connection: Connection, transactions: Transactions) -> None:
         self._connection = connection
-        self._database = database
-        self._given = self._synchronous = synchronous
+        self._transactions = transactions
 
     async def read(self, work: Callable[[sqlite3.Cursor], ResultT]) -> ResultT:
         """Run ``work`` in the connection's thread, as one transaction that sees one state of the database."""
-        return await self._in_transaction("BEGIN", work)
+        return await self.run(lambda transactions: transactions.read(work))
 
     async def write(self, work: Callable[[sqlite3.Cursor], ResultT], durability: Durability = "full") -> ResultT:
         """Run ``work`` in the connection's thread, as one transaction that may write from its start."""
-        return await self._in_transaction("BEGIN IMMEDIATE", work, durability)
+        return await self.run(lambda transactions: transactions.write(work, durability))
 
-    async def _in_transaction(
-        self, begin: str, work: Callable[[sqlite3.Cursor], ResultT], durability: Durability | None = None
-    ) -> ResultT:
-        def run(raw: sqlite3.Connection) -> ResultT:
-            # Whatever the connection's isolation level.
-            cursor = raw.cursor()
-            # The caller's config may have set another kind of rows.
-            cursor.row_factory = None
-            try:
-                if durability is not None:
-                    self._sync(cursor, NORMAL if durability == "relaxed" else max(FULL, self._given))
-                # In a cache that connections share, this may fail and yet begin.
-                cursor.execute(begin)
-                result = work(cursor)
-                cursor.execute("COMMIT")
-            except BaseException:
-                if raw.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
-            finally:
-                cursor.close()
-            return result
-
-        return await in_thread(self._connection, run)
-
-    def _sync(self, cursor: sqlite3.Cursor, synchronous: int) -> None:
-        """Have commits be so durable from now on; in the connection's thread."""
-        if synchronous != self._synchronous:
-            cursor.execute(f"PRAGMA {self._database}.synchronous = {synchronous:d}")
-            self._synchronous = synchronous
-
-    async def restore(self, busy_timeout: int, text_factory: Any) -> None:
-        """Leave the connection as it was before it became ours."""
-
-        def run(raw: sqlite3.Connection) -> None:
-            cursor = raw.cursor()
-            cursor.execute(f"PRAGMA busy_timeout = {busy_timeout:d}")
-            self._sync(cursor, self._given)
-            cursor.close()
-            raw.text_factory = text_factory
-
-        await in_thread(self._connection, run)
+    async def run(self, work: Callable[[Transactions], ResultT]) -> ResultT:
+        """Run ``work`` in the connection's thread, with as many transactions as it makes."""
+        return await in_thread(self._connection, lambda _: work(self._transactions))
 
 
 @asynccontextmanager
@@ -100,7 +110,7 @@ async def with_our_settings(connection: Connection, database: str) -> AsyncGener
         database: The quoted name of the database that the table is in.
     """
 
-    def enter(raw: sqlite3.Connection) -> tuple[int, Any, int]:
+    def enter(raw: sqlite3.Connection) -> tuple[int, Any, Transactions]:
         cursor = raw.cursor()
         # The caller's config may have set another kind of rows.
         cursor.row_factory = None
@@ -108,18 +118,21 @@ async def with_our_settings(connection: Connection, database: str) -> AsyncGener
         cursor.execute("PRAGMA busy_timeout = 0")
         text_factory, raw.text_factory = raw.text_factory, str
         synchronous = FULL
-        # A database that is not attached is not there; the statements say so.
         with suppress(sqlite3.OperationalError):
             (synchronous,) = cursor.execute(f"PRAGMA {database}.synchronous").fetchone()
         cursor.close()
-        return busy_timeout, text_factory, synchronous
+        return busy_timeout, text_factory, Transactions(raw, database, synchronous)
 
-    busy_timeout, text_factory, synchronous = await in_thread(connection, enter)
-    ours = ThreadedConnection(connection, database, synchronous)
+    def leave(raw: sqlite3.Connection) -> None:
+        raw.execute(f"PRAGMA busy_timeout = {busy_timeout:d}").close()
+        raw.text_factory = text_factory
+        transactions.sync()
+
+    busy_timeout, text_factory, transactions = await in_thread(connection, enter)
     try:
-        yield ours
+        yield ThreadedConnection(connection, transactions)
     finally:
-        await ours.restore(busy_timeout, text_factory)
+        await in_thread(connection, leave)
 
 
 async def in_thread(connection: Connection, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import (
+    Due,
     Entry,
     ForeignSession,
     Increment,
@@ -55,6 +56,8 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     """Among how many statements many calls of one kind are shared, so that one is prepared while another one runs."""
     imports_sqlspec: ClassVar[bool] = False
     """Whether it has :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
+    reads_while_others_write: ClassVar[bool] = False
+    """Whether :meth:`get_and_renew` never waits for who writes, but leaves what is due to :meth:`renew_due`."""
     relaxes: ClassVar[bool] = False
     """Whether its writes obey :attr:`durability`."""
     relaxes_not: ClassVar[str] = "this backend has no other durability than that of its database"
@@ -168,6 +171,12 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     @abstractmethod
     async def delete(self, connection: ConnectionT, keys: Sequence[bytes]) -> None:
         """Remove keys."""
+
+    # -- what a backend may have, where only one can write at a time
+
+    async def renew_due(self, connection: ConnectionT, due: Mapping[bytes, Due]) -> Renewed[Mapping[bytes, bytes]]:
+        """As get_and_renew, for what that has left; the data may be what was read then, if it was not written since."""
+        raise NotImplementedError
 
     # -- what a backend may have, to take over the table of SQLSpec's own store
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, Self, TypeVar
 
 from litestar_sqlstores.backends.base import Backend
-from litestar_sqlstores.backends.records import Entry, Renewal, RenewedData, Replacement
+from litestar_sqlstores.backends.records import Due, Entry, Renewal, RenewedData, Replacement
 from litestar_sqlstores.coalescing import Answers, Operation, Together
 
 __all__ = ("Operations",)
@@ -52,13 +53,15 @@ class Operations(Generic[ConnectionT]):
 
     def _write_keys_by(self, backend: Backend[Any, ConnectionT]) -> None:
         async def get_and_renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bytes]:
-            found, written, due = await backend.get_and_renew(connection, renewals)
-            if due:
-                found = {**found, **{key: RenewedData(found[key]) for key in due if key in found}}
-            return found if written is None else Answers(found, written)
+            found, written, due, waiting = await backend.get_and_renew(connection, renewals)
+            return _with_renewed(found, written, due, waiting)
+
+        async def renew_due(connection: ConnectionT, renewals: Mapping[bytes, Due]) -> Mapping[bytes, bytes]:
+            found, written, due, _ = await backend.renew_due(connection, renewals)
+            return _with_renewed(found, written, due)
 
         async def renew(connection: ConnectionT, renewals: Mapping[bytes, Renewal]) -> Mapping[bytes, bool]:
-            keys, written, _ = await backend.renew(connection, renewals)
+            keys, written, *_ = await backend.renew(connection, renewals)
             found = dict.fromkeys(keys, True)
             return found if written is None else Answers(found, written)
 
@@ -73,6 +76,9 @@ class Operations(Generic[ConnectionT]):
 
         self.delete = _about_keys(backend.delete, writes=True)
         self.get_and_renew = _with_arguments(get_and_renew)
+        if backend.reads_while_others_write:
+            then = _with_arguments(renew_due, "get_and_renew")
+            self.get_and_renew = Operation("get_and_renew", get_and_renew, writes=False, then=then)
         self.renew = _with_arguments(renew)
         self.set = _with_arguments(set_, "set")
         self.set_keeping_ttl = _with_arguments(set_keeping_ttl)
@@ -82,6 +88,17 @@ class Operations(Generic[ConnectionT]):
     def unique_key(self) -> bytes:
         """A key for a call that is about no key, so that it never becomes one with another."""
         return next(self._serial).to_bytes(8, "big")
+
+
+def _with_renewed(
+    found: Mapping[bytes, bytes],
+    written: int | None,
+    due: Collection[bytes],
+    waiting: Mapping[bytes, Due] = MappingProxyType({}),
+) -> Mapping[bytes, bytes]:
+    if due:
+        found = {**found, **{key: RenewedData(found[key]) for key in due if key in found}}
+    return found if written is None else Answers(found, written, waiting)
 
 
 def _about_keys(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 __all__ = (
     "NEVER",
+    "Due",
     "Entry",
     "ForeignSession",
     "Increment",
@@ -46,11 +48,23 @@ class Renewal(NamedTuple):
 
 
 class Renewed(NamedTuple, Generic[FoundT_co]):
-    """What was found, how many of it were written (None if nobody wants to know), and which keys were due."""
+    """What was found, how many of it were written (None if nobody wants to know), and which keys were due.
+
+    Those ``waiting`` are due too, but somebody else was writing: they are for :meth:`Backend.renew_due`.
+    """
 
     found: FoundT_co
     written: int | None
     due: Collection[bytes] = ()
+    waiting: Mapping[bytes, Due] = MappingProxyType({})
+
+
+class Due(NamedTuple):
+    """A renewal that was due when the entry was read, with what was read: the data and when it expired."""
+
+    renewal: Renewal
+    data: bytes
+    expires_at: Any
 
 
 class RenewedData(bytes):

@@ -24,6 +24,8 @@ What callers can rely on:
 - If a statement of several calls fails, it is split until the calls that made it fail stand alone.
 - Deadlocks and the like are retried while somebody waits for the answer. A lost connection is replaced, and its calls
   are tried again if the operation may run twice; four times in a moment, as a server ends all connections together.
+- What reads, and finds that it has to write while somebody else does, hands its calls on to an operation that waits for
+  its turn; the others in its statement are answered at once.
 - Keys reach the database in sorted order, so that batches of different processes lock rows in one order.
 - No call waits longer than ``timeout``; no more than ``max_pending`` calls wait.
 """

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from litestar_sqlstores.errors import StoreError
@@ -60,16 +61,21 @@ class Together(enum.Enum):
 
 
 class Answers(dict[bytes, Any]):
-    """The answers of a statement, and how many rows it has written, for an observer.
+    """The answers of a statement, and what else there is to say of it.
 
     Args:
         answers: By key.
-        written: How many rows.
+        written: How many rows it has written, for an observer.
+        onward: The keys whose calls are not answered yet, but go on to the operation's ``then``, with the argument that
+            each has there.
     """
 
-    def __init__(self, answers: Mapping[bytes, Any], written: int) -> None:
+    def __init__(
+        self, answers: Mapping[bytes, Any], written: int, onward: Mapping[bytes, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(answers)
         self.written = written
+        self.onward = onward
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,8 @@ class Operation(Generic[ConnectionT]):
         together: What becomes of calls for one key. For SUM, arguments can be added, and say with ``amount`` what they
             add to an answer that is a number.
         repeatable: Whether it may run again after a connection was lost, when nobody knows whether it has run.
+        then: The operation that calls go on to if this one finds that there is more to do for them: a read that finds
+            something to write. They keep their place in the order of calls, and their deadline.
     """
 
     name: str
@@ -91,6 +99,7 @@ class Operation(Generic[ConnectionT]):
     writes: bool
     together: Together = Together.LAST
     repeatable: bool = True
+    then: Operation[ConnectionT] | None = None
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,13 @@ class Queues(Generic[ConnectionT]):
 
     def put_back(self, operation: Operation[ConnectionT], calls: Collection[Call]) -> None:
         """Have calls wait again, each where it was."""
-        waiting = set(self._queues[operation])
+        queue = self._queues.get(operation)
+        if not queue:
+            # They were taken in this order.
+            self._queues[operation] = deque(calls)
+            self.waiting += len(calls)
+            return
+        waiting = set(queue)
         again = waiting.union(calls)
         self._queues[operation] = deque(sorted(again, key=lambda call: call.number))
         self.waiting += len(again) - len(waiting)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from litestar_sqlstores.coalescing.calls import Batch, Call
-from litestar_sqlstores.coalescing.operations import CONCERNS_EVERY_CALL, Connector, Failure, Operation
+from litestar_sqlstores.coalescing.operations import CONCERNS_EVERY_CALL, Answers, Connector, Failure, Operation
 from litestar_sqlstores.coalescing.queues import Queues
 from litestar_sqlstores.errors import StoreError
 from litestar_sqlstores.observability import Observer, Statement
@@ -126,8 +126,10 @@ class Statements(Generic[ConnectionT]):
                     return await self._attempt_parts(batch, connection)
                 self.fail(batch.calls, partial(self._connector.describe, error))
                 return True
+            if isinstance(results, Answers) and results.onward and batch.operation.then is not None:
+                self._send_onward(batch, batch.operation.then, results.onward)
             batch.answer(results)
-            if self._observer is not None:
+            if self._observer is not None and batch.calls:
                 self._observer.statement(self._report(batch, results, started))
             return True
 
@@ -141,6 +143,15 @@ class Statements(Generic[ConnectionT]):
             queued=started - called,
             seconds=asyncio.get_running_loop().time() - started,
         )
+
+    def _send_onward(
+        self, batch: Batch[ConnectionT], then: Operation[ConnectionT], arguments: Mapping[bytes, Any]
+    ) -> None:
+        going = [call for call in batch.calls if call.key in arguments]
+        for call in going:
+            call.argument = arguments[call.key]
+        batch.calls = [call for call in batch.calls if call.key not in arguments]
+        self._queues.put_back(then, [call for call in going if not call.done()])
 
     def _tell_retry(self, operation: Operation[ConnectionT], failure: Failure) -> None:
         if self._observer is not None:
