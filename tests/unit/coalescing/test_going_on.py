@@ -69,7 +69,7 @@ async def test_reads_do_not_wait_for_those_that_went_on_before(database: FakeDat
     late = coalescer.submit(operation, A)
     (await database.hold_next()).finish()
     write = await database.next_statement()
-    database.values = {key: "there" for key in keys(20)}
+    database.values = dict.fromkeys(keys(20), "there")
     reads = submit_all(coalescer, operation, keys(20))
     await database.finish_next()
     assert await outcomes(reads) == ["there"] * 20
