@@ -12,8 +12,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 
 from litestar_sqlstores import errors
-from litestar_sqlstores.cache import availability, storage
-from litestar_sqlstores.store import BaseSQLSpecStore
+from litestar_sqlstores.store import BaseSQLSpecStore, availability
 from tests.wiring.helpers import new_plugin, serve
 
 if TYPE_CHECKING:
@@ -114,11 +113,11 @@ async def test_a_cache_that_is_away_is_left_alone_for_a_while(
         for number in range(10):
             await browser.read(f"/page/{number}")
         assert fault.calls == 2
-        now += storage.PAUSE
+        now += availability.PAUSE
         for number in range(10):
             await browser.read(f"/page/{number}")
         assert fault.calls == 4
-        now += storage.PAUSE
+        now += availability.PAUSE
         fault.get = fault.set = None
         first = await browser.read("/page/1")
         assert await browser.read("/page/1") == first

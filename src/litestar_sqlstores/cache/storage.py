@@ -6,21 +6,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from litestar_sqlstores.cache.availability import Availability
 from litestar_sqlstores.cache.records import Record, decode_record, encode_record
 from litestar_sqlstores.errors import DecryptionError, InvalidValueError
+from litestar_sqlstores.store.availability import LONGEST_WAIT, Availability
 
 if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
 
-__all__ = ("LONGEST_WAIT", "PAUSE", "Storage")
+__all__ = ("Storage",)
 
 logger = logging.getLogger("litestar_sqlstores")
-
-LONGEST_WAIT = 1.0
-"""How long a page waits for the cache, in seconds: a call of a store may take its `timeout`, ten seconds."""
-PAUSE = 2.0
-"""How long the cache is left alone after a failure, in seconds."""
 
 
 class Storage:
@@ -32,8 +27,8 @@ class Storage:
 
     def __init__(self, store: BaseSQLSpecStore[Any]) -> None:
         self.store = store
-        self._reading = Availability(f"reading the response cache {store.namespace!r}", PAUSE)
-        self._writing = Availability(f"writing to the response cache {store.namespace!r}", PAUSE)
+        self._reading = Availability(f"reading the response cache {store.namespace!r}", "responses are made anew")
+        self._writing = Availability(f"writing to the response cache {store.namespace!r}", "responses are not stored")
         self._told: set[str] = set()
 
     @property
