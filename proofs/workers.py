@@ -1,5 +1,6 @@
 """Processes that work beside this one, and end with it."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -69,6 +70,7 @@ def workers(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -
 
 def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.disable(logging.CRITICAL)  # of what goes wrong on purpose
     target(pipe, *arguments)
 
 
