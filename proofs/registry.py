@@ -1,6 +1,6 @@
 """The promises, in the order in which they are tried."""
 
-from proofs import crashes, histories, networks
+from proofs import crashes, durability, histories, networks, soak
 from proofs.databases import DATABASES, SERVERS
 from proofs.proof import Proof
 
@@ -30,6 +30,22 @@ _ALL = (
         networks.prove,
         seconds=240,
         short=0.2,
+    ),
+    Proof(
+        "durability",
+        "With full durability, a write is synced before it is answered.",
+        DATABASES,
+        durability.prove,
+        seconds=90,
+        short=0.1,
+    ),
+    Proof(
+        "soak",
+        "Millions of calls, cancelled ones among them, leave nothing behind; a small pool is enough.",
+        DATABASES,
+        soak.prove,
+        seconds=240,
+        short=0.02,
     ),
 )
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 from litestar_sqlstores import BaseSQLSpecStore, create_store
@@ -45,6 +46,10 @@ class Database(ABC):
         """What the table knows a key by."""
         store: BaseSQLSpecStore[object] = create_store(self.url)
         return store.digest(key)
+
+    @abstractmethod
+    def config(self, pool_size: int) -> Any:
+        """A SQLSpec config with a pool of this size."""
 
     @abstractmethod
     def locked(self, digest: bytes) -> AbstractAsyncContextManager[None]:

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pymysql
+from sqlspec.adapters.aiomysql import AiomysqlConfig
+from sqlspec.adapters.asyncmy import AsyncmyConfig
 
 from proofs.databases.base import TABLE, Database
 from tests.servers import MariaDBServer, MySQLServer
@@ -34,6 +36,12 @@ class MySQL(Database):
             for statement in statements:
                 cursor.execute(statement)
             return list(cursor.fetchall())
+
+    def config(self, pool_size: int) -> Any:
+        parts = urlsplit(self.url)
+        given = {"host": parts.hostname, "port": parts.port, "user": "root", "database": parts.path[1:]}
+        kind = AsyncmyConfig if parts.scheme.endswith("asyncmy") else AiomysqlConfig
+        return kind(connection_config={**given, "minsize": 1, "maxsize": pool_size})
 
     @asynccontextmanager
     async def locked(self, digest: bytes) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import asyncpg
+from sqlspec.adapters.asyncpg import AsyncpgConfig
 
 from proofs.databases.base import TABLE, Database
 from tests.servers import PostgresServer
@@ -26,6 +27,9 @@ class PostgreSQL(Database):
             yield connection
         finally:
             await connection.close()
+
+    def config(self, pool_size: int) -> AsyncpgConfig:
+        return AsyncpgConfig(connection_config={"dsn": self.url, "min_size": 1, "max_size": pool_size})
 
     @asynccontextmanager
     async def locked(self, digest: bytes) -> AsyncIterator[None]:

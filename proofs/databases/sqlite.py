@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
+from sqlspec.adapters.aiosqlite import AiosqliteConfig
+
 from proofs.databases.base import Database
 
 __all__ = ("SQLite", "open_sqlite")
@@ -20,6 +22,9 @@ class SQLite(Database):
     @property
     def path(self) -> Path:
         return Path(urlsplit(self.url).path)
+
+    def config(self, pool_size: int) -> AiosqliteConfig:
+        return AiosqliteConfig(connection_config={"database": str(self.path), "pool_size": pool_size})
 
     @asynccontextmanager
     async def locked(self, digest: bytes) -> AsyncIterator[None]:
