@@ -27,7 +27,19 @@ __all__ = (
 
 
 class StoreError(Exception):
-    """Base of every error of this package."""
+    """Base of every error of this package.
+
+    Attributes:
+        outcome_unknown: Whether the call was a write that may have taken effect all the same, because it had been sent
+            when its connection or its time was lost. If False, the call has certainly changed nothing. Only
+            :class:`UnavailableError` and :class:`StoreTimeoutError` can have it True.
+    """
+
+    outcome_unknown: bool = False
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}; the write may have taken effect" if self.outcome_unknown else text
 
 
 class ConfigurationError(StoreError, ValueError):
@@ -67,11 +79,18 @@ class MissingTableError(SchemaError):
 
 
 class UnavailableError(StoreError, ConnectionError):
-    """The database cannot be reached, or the connection was lost and so was the one that replaced it."""
+    """The database cannot be reached, or the connection was lost.
+
+    Reads, and writes that were not sent, are repeated on other connections until their ``timeout`` is over. A write
+    that was sent is not: with :attr:`~StoreError.outcome_unknown`, nobody knows whether it took effect.
+    """
 
 
 class StoreTimeoutError(StoreError, TimeoutError):
-    """The operation took longer than the store's ``timeout``. A write may still have reached the database."""
+    """The operation took longer than the store's ``timeout``.
+
+    A write that was sent may have taken effect: then :attr:`~StoreError.outcome_unknown` is True.
+    """
 
 
 class OverloadedError(StoreError):

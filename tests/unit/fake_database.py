@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Limits, Operation, Together
+from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Kill, Limits, Operation, Together
 from litestar_sqlstores.observability import Observer
 from tests.unit.fake_errors import DriverError, classify, describe, fail
 from tests.unit.footprint import footprint
@@ -57,10 +58,10 @@ class Statement:
         values = self.database.values
         if self.answers is None:
             self.answers = {}
-            if self.writes:
+            if self.writes and self.operation != "touch":
                 self.database.effects += self.arguments.items()
             for key, argument in self.arguments.items():
-                if self.operation in {"get", "exchange"} and key in values:
+                if self.operation in {"get", "touch", "exchange"} and key in values:
                     self.answers[key] = values[key]
                 if self.operation == "length" and key in values:
                     self.answers[key] = len(values[key])
@@ -88,8 +89,8 @@ class Statement:
 class FakeDatabase:
     """A value a key, reached through connections.
 
-    It has the operations ``get`` and ``length``, ``set`` and ``delete``, ``add`` (to a number, and answer with the sum)
-    and ``exchange`` (a value, and answer with the one before).
+    It has the operations ``get`` and ``length``, ``touch`` (a get that locks, as one that renews does), ``set`` and
+    ``delete``, ``add`` (to a number, and answer with the sum), ``exchange`` (a value, and answer with the one before).
 
     Attributes:
         values: What it holds.
@@ -99,6 +100,9 @@ class FakeDatabase:
         on_connect: Awaited before a connection is made; may wait and raise.
         on_release: Awaited when a connection is given back.
         on_discard: Awaited when a connection is discarded.
+        on_kill: Awaited to end what a discarded connection may have under way; may wait and raise. None if that is
+            never needed.
+        kills: The connections for which that was tried, in order.
         attempts: How many connections were asked for.
         connections: Every connection made.
         connected: Those that are in use now.
@@ -116,6 +120,8 @@ class FakeDatabase:
         self.on_connect: Callable[[], Awaitable[None]] = _nothing
         self.on_release: Callable[[Connection], Awaitable[None]] = _nothing
         self.on_discard: Callable[[Connection], Awaitable[None]] = _nothing
+        self.on_kill: Callable[[Connection], Awaitable[None]] | None = None
+        self.kills: list[Connection] = []
         self.attempts = 0
         self.connections: list[Connection] = []
         self.connected: set[Connection] = set()
@@ -123,12 +129,13 @@ class FakeDatabase:
         self.violations: list[str] = []
         self.coalescers: list[Coalescer[Connection]] = []
         self._held: asyncio.Queue[Statement] = asyncio.Queue()
-        self.get = self._operation("get", writes=False)
-        self.length = self._operation("length", writes=False)
+        self.get = self._operation("get", writes=False, repeatable=True)
+        self.length = self._operation("length", writes=False, repeatable=True)
+        self.touch = self._operation("touch", repeatable=True)
         self.set = self._operation("set")
         self.delete = self._operation("delete")
-        self.add = self._operation("add", together=Together.SUM, repeatable=False)
-        self.exchange = self._operation("exchange", together=Together.APART, repeatable=False)
+        self.add = self._operation("add", together=Together.SUM)
+        self.exchange = self._operation("exchange", together=Together.APART)
         self.connector: Connector[Connection] = Connector(self._connect, self._discard, classify, describe)
 
     def coalescer(self, observer: Observer | None = None, **limits: Any) -> Coalescer[Connection]:
@@ -224,7 +231,7 @@ class FakeDatabase:
     # -- what the coalescer does
 
     def _operation(
-        self, name: str, *, writes: bool = True, together: Together = Together.LAST, repeatable: bool = True
+        self, name: str, *, writes: bool = True, together: Together = Together.LAST, repeatable: bool = False
     ) -> Operation[Connection]:
         async def run(connection: Connection, arguments: dict[bytes, Any]) -> Mapping[bytes, Any]:
             self._demand(connection in self.connected, "a statement on a connection that was given back")
@@ -266,10 +273,15 @@ class FakeDatabase:
             finally:
                 self.connected.remove(connection)
 
-    async def _discard(self, connection: Connection) -> None:
+    async def _discard(self, connection: Connection) -> Kill | None:
         self._demand(connection in self.connected, "a connection discarded after it was given back")
         connection.discarded = True
         await self.on_discard(connection)
+        return None if self.on_kill is None else partial(self._kill, self.on_kill, connection)
+
+    async def _kill(self, on_kill: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:
+        self.kills.append(connection)
+        await on_kill(connection)
 
     def _demand(self, kept: bool, otherwise: str) -> None:
         # Not by an exception alone: the coalescer would take that for a driver's error.

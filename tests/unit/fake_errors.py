@@ -13,6 +13,8 @@ ERRORS: dict[Failure, type[errors.StoreError]] = {
     Failure.BUSY: errors.ConflictError,
     Failure.DISCONNECTED: errors.UnavailableError,
     Failure.NOT_SENT: errors.UnavailableError,
+    Failure.READ_ONLY: errors.UnavailableError,
+    Failure.INACCESSIBLE: errors.UnavailableError,
     Failure.MISSING_TABLE: errors.MissingTableError,
     Failure.MISSING_SCHEMA: errors.SchemaError,
     Failure.WRONG_SCHEMA: errors.SchemaError,

@@ -71,11 +71,24 @@ async def test_many_with_a_key_that_is_none_leave_no_call_behind(store: Store) -
 
 
 @on_a_store(max_pending=2)
-async def test_many_beyond_max_pending_leave_no_call_behind(store: Store) -> None:
-    keys = ["a", "b", "c", "d"]
-    for calls in (store.get_many(keys), store.set_many(dict.fromkeys(keys, b"")), store.delete_many(keys)):
+async def test_many_beyond_max_pending_go_in_parts_and_leave_no_call_behind(store: Store) -> None:
+    await store.create_table()
+    values = dict.fromkeys("abcde", b"1")
+    await store.set_many(values)
+    assert await store.get_many(values) == values
+    await store.delete_many(values)
+    assert await store.get_many(values) == {}
+
+
+@on_a_store(max_pending=2)
+async def test_many_are_refused_where_others_fill_the_queue(store: Store) -> None:
+    await store.create_table()
+    others = [asyncio.ensure_future(store.get(key)) for key in "ab"]
+    await asyncio.sleep(0)
+    for calls in (store.get_many("abcd"), store.set_many(dict.fromkeys("abcd", b"")), store.delete_many("abcd")):
         with pytest.raises(OverloadedError, match="max_pending"):
             await calls
+    await asyncio.gather(*others)
 
 
 @on_a_store()

@@ -48,7 +48,7 @@ _FAILURES_BY_CODE = {
     sqlite3.SQLITE_LOCKED: Failure.BUSY,
     sqlite3.SQLITE_TOOBIG: Failure.BAD_VALUE,
     sqlite3.SQLITE_CONSTRAINT: Failure.BAD_VALUE,
-    sqlite3.SQLITE_CANTOPEN: Failure.DISCONNECTED,
+    sqlite3.SQLITE_CANTOPEN: Failure.INACCESSIBLE,
     sqlite3.SQLITE_IOERR: Failure.DISCONNECTED,
 }
 

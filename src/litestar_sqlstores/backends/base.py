@@ -24,7 +24,7 @@ from litestar_sqlstores.backends.records import (
     Replacement,
 )
 from litestar_sqlstores.backends.single_statements import SingleStatements
-from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.coalescing import Failure, Kill
 from litestar_sqlstores.settings import Durability, Settings
 from litestar_sqlstores.statements import TableName, load_statements
 
@@ -54,6 +54,8 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     """How many connections write at a time, at most."""
     shares: ClassVar[int] = 2
     """Among how many statements many calls of one kind are shared, so that one is prepared while another one runs."""
+    connect_timeout: ClassVar[float] = 3.0
+    """Seconds until an attempt to connect is given up for another one, of which there are many within a timeout."""
     imports_sqlspec: ClassVar[bool] = False
     """Whether it has :meth:`sqlspec_sessions` and :meth:`delete_sqlspec_sessions`."""
     reads_while_others_write: ClassVar[bool] = False
@@ -117,8 +119,14 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     def forget_pool(self) -> None:
         """Let go of a pool whose event loop has ended, if it cannot live on in another one."""
 
-    async def discard(self, connection: ConnectionT) -> None:
-        """Make a broken connection unusable, so that the pool throws it away."""
+    async def discard(self, connection: ConnectionT) -> Kill | None:  # noqa: ARG002 - for those that have more to do
+        """Make a broken connection unusable, so that the pool throws it away.
+
+        Returns:
+            None if no statement can be under way on it any more, else what ends that statement: until then, no other
+            statement of this store writes the same keys. See :data:`~litestar_sqlstores.coalescing.Kill`.
+        """
+        return None
 
     # -- what a backend must say
 
@@ -228,6 +236,11 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
             Failure.BUSY: conflict,
             Failure.DISCONNECTED: disconnected,
             Failure.NOT_SENT: disconnected,
+            Failure.INACCESSIBLE: disconnected,
+            Failure.READ_ONLY: (
+                errors.UnavailableError,
+                "the server takes no writes ({cause}); a failover may be under way, or it is a replica",
+            ),
             Failure.OTHER: (errors.DatabaseError, "the database failed ({cause}); see the cause"),
         }[failure]
         return kind(text.format(table=str(self.table), data_format=self.settings.data_format, cause=cause))

@@ -32,16 +32,17 @@ class Operations(Generic[ConnectionT]):
         self.delete_owned = _alone(backend.delete_owned)
         self.delete_namespace = _alone(backend.delete_namespace)
         self.delete_prefix = _alone(backend.delete_prefix)
-        self.delete_expired = _alone(backend.delete_expired)
+        # Nobody sees what has expired, nor a table that is there already.
+        self.delete_expired = _alone(backend.delete_expired, repeatable=True)
         self.stats = _alone(backend.stats, writes=False)
         self.namespaces = _alone(backend.namespaces, writes=False)
         self.inspect = _alone(backend.inspect, writes=False)
         self.add = _alone(backend.add)
         self.sqlspec_sessions = _alone(backend.sqlspec_sessions, writes=False)
         self.delete_sqlspec_sessions = _alone(backend.delete_sqlspec_sessions)
-        self.check_table = _alone(backend.check_table)
-        self.table_shape = _alone(backend.table_shape)
-        self.create_table = _alone(backend.create_table)
+        self.check_table = _alone(backend.check_table, repeatable=True)
+        self.table_shape = _alone(backend.table_shape, repeatable=True)
+        self.create_table = _alone(backend.create_table, repeatable=True)
         self.drop_table = _alone(backend.drop_table)
         self._serial = itertools.count()
 
@@ -75,10 +76,12 @@ class Operations(Generic[ConnectionT]):
             return dict.fromkeys(await backend.replace(connection, replacements), True)
 
         self.delete = _about_keys(backend.delete, writes=True)
-        self.get_and_renew = _with_arguments(get_and_renew)
+        # Repeated like a read: renewing twice leaves what renewing once does, and what others have written in between
+        # stays as it is; what is gone does not come back.
+        self.get_and_renew = _with_arguments(get_and_renew, repeatable=True)
         if backend.reads_while_others_write:
-            then = _with_arguments(renew_due, "get_and_renew")
-            self.get_and_renew = Operation("get_and_renew", get_and_renew, writes=False, then=then)
+            then = _with_arguments(renew_due, "get_and_renew", repeatable=True)
+            self.get_and_renew = Operation("get_and_renew", get_and_renew, writes=False, repeatable=True, then=then)
         self.renew = _with_arguments(renew)
         self.set = _with_arguments(set_, "set")
         self.set_keeping_ttl = _with_arguments(set_keeping_ttl)
@@ -107,33 +110,34 @@ def _about_keys(
     async def run_batch(connection: ConnectionT, batch: dict[bytes, Any]) -> Mapping[bytes, Any]:
         return await run(connection, list(batch)) or {}
 
-    return Operation(run.__name__, run_batch, writes)
+    return Operation(run.__name__, run_batch, writes, repeatable=not writes)
 
 
 def _with_arguments(
-    run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]], name: str | None = None
+    run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]],
+    name: str | None = None,
+    *,
+    repeatable: bool = False,
 ) -> Operation[ConnectionT]:
-    return Operation(name or run.__name__, run, writes=True)
+    return Operation(name or run.__name__, run, writes=True, repeatable=repeatable)
 
 
 def _apart(
     run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]],
 ) -> Operation[ConnectionT]:
-    # A second run would not find what the first one replaced.
-    return Operation(run.__name__, run, writes=True, together=Together.APART, repeatable=False)
+    return Operation(run.__name__, run, writes=True, together=Together.APART)
 
 
 def _added_up(
     run: Callable[[ConnectionT, Mapping[bytes, Any]], Awaitable[Mapping[bytes, Any]]],
 ) -> Operation[ConnectionT]:
-    # A second run would add a second time.
-    return Operation(run.__name__, run, writes=True, together=Together.SUM, repeatable=False)
+    return Operation(run.__name__, run, writes=True, together=Together.SUM)
 
 
 def _alone(
-    run: Callable[Concatenate[ConnectionT, ...], Awaitable[Any]], *, writes: bool = True
+    run: Callable[Concatenate[ConnectionT, ...], Awaitable[Any]], *, writes: bool = True, repeatable: bool = False
 ) -> Operation[ConnectionT]:
     async def run_batch(connection: ConnectionT, batch: dict[bytes, Any]) -> Mapping[bytes, Any]:
         return {key: await run(connection, *arguments) for key, arguments in batch.items()}
 
-    return Operation(run.__name__, run_batch, writes)
+    return Operation(run.__name__, run_batch, writes, repeatable=repeatable or not writes)

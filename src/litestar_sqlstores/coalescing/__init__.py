@@ -22,10 +22,14 @@ What callers can rely on:
 - A caller that is cancelled drops out; the others in its statement do not notice. A write that was under way may still
   take effect.
 - If a statement of several calls fails, it is split until the calls that made it fail stand alone.
-- Deadlocks and the like are retried while somebody waits for the answer. A lost connection is replaced, and its calls
-  are tried again if the operation may run twice; four times in a moment, as a server ends all connections together.
 - What reads, and finds that it has to write while somebody else does, hands its calls on to an operation that waits for
   its turn; the others in its statement are answered at once.
+- Deadlocks and the like are retried while somebody waits for the answer. A lost connection is replaced, and so is one
+  to a server that takes no writes any more. Reads, and calls that have certainly not run, are repeated until their time
+  is up, with growing pauses; so they outlive a restart or a failover.
+- A write that may have run is not repeated: its callers get an error that says so (``outcome_unknown``).
+- A statement that was given up, or lost with its connection, is dead before another one writes its keys (see Kill).
+- Every wait for a driver is bounded: for a connection, for an answer, for giving a connection back, for closing.
 - Keys reach the database in sorted order, so that batches of different processes lock rows in one order.
 - No call waits longer than ``timeout``; no more than ``max_pending`` calls wait.
 """
@@ -34,7 +38,7 @@ from __future__ import annotations
 
 from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer
 from litestar_sqlstores.coalescing.limits import Limits
-from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Operation, Together
+from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Kill, Operation, Together
 from litestar_sqlstores.coalescing.queues import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 
 __all__ = (
@@ -45,6 +49,7 @@ __all__ = (
     "Coalescer",
     "Connector",
     "Failure",
+    "Kill",
     "Limits",
     "Operation",
     "Together",

@@ -17,7 +17,7 @@ ConnectionT = TypeVar("ConnectionT")
 class Call(asyncio.Future[Any]):
     """The future of an answer, with what was asked; one object and no ``__init__`` of its own, as there are so many."""
 
-    __slots__ = ("argument", "deadline", "key", "losses", "lost_at", "number", "size")
+    __slots__ = ("argument", "deadline", "key", "number", "size")
 
     key: bytes
     argument: Any
@@ -25,10 +25,6 @@ class Call(asyncio.Future[Any]):
     deadline: float
     number: int
     """Which call it is; the earlier one has the lower number."""
-    losses: int
-    """How many connections it has lost."""
-    lost_at: float
-    """When it lost the first one."""
 
     def answer(self, result: Any) -> None:
         """Answer, unless the caller has gone."""

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from litestar_sqlstores.coalescing.calls import Call
+from litestar_sqlstores.coalescing.kills import Kills
 from litestar_sqlstores.coalescing.lanes import Lanes
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector, Operation
-from litestar_sqlstores.coalescing.queues import Queues
+from litestar_sqlstores.coalescing.shared import Shared
 from litestar_sqlstores.coalescing.statements import Statements
 from litestar_sqlstores.errors import ClosedError, ConfigurationError, OverloadedError, StoreError, StoreTimeoutError
 from litestar_sqlstores.observability import Observer
@@ -20,6 +21,8 @@ __all__ = ("CLOSED", "Coalescer")
 
 ConnectionT = TypeVar("ConnectionT")
 
+KILLS_SECONDS = 1.0
+"""How long closing waits for the end of statements that were given up."""
 CLOSED = "the store is closed; enter it again (async with store) before using it"
 
 
@@ -47,9 +50,13 @@ class Coalescer(Generic[ConnectionT]):
 
     def _forget(self) -> None:
         """Start from nothing, as after the end of the event loop that everything belonged to."""
-        self._queues: Queues[ConnectionT] = Queues()
-        self._statements = Statements(self._connector, self._queues, self._observer, self._timeout)
-        self._lanes = Lanes(self._connector, self._queues, self._statements, self._limits, self._context)
+        shared = Shared(self._connector, self._limits, self._observer, self._context)
+        self._queues = shared.queues
+        self._health = shared.health
+        self._kills = Kills(shared.writing, self._timeout, self._context)
+        self._statements = Statements(shared, self._kills)
+        self._lanes = Lanes(shared, self._statements)
+        self._kills.on_free = self._lanes.work_again
         self._make_room_after = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
 
@@ -97,7 +104,6 @@ class Coalescer(Generic[ConnectionT]):
         call.argument = argument
         call.size = size
         call.deadline = loop.time() + self._timeout
-        call.losses = 0
         self._queues.add(operation, call)
         if self._watchdog is None:
             self._watch(call.deadline, loop)
@@ -120,11 +126,19 @@ class Coalescer(Generic[ConnectionT]):
     async def close(self) -> None:
         """Refuse new calls, answer those that wait, and give all connections back."""
         self._closed = True
-        if asyncio.get_running_loop() is not self._loop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
             return
-        if not await self._lanes.close(self._timeout):
+        if not await self._lanes.finish(self._timeout):
             # It was opened again meanwhile.
             return
+        # Whatever was called before is answered or overdue now.
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        self._expire_overdue(loop)
+        await self._lanes.end()
+        await self._kills.close(KILLS_SECONDS)
+        self._health.answered()
         self._fail_waiting(lambda: ClosedError("the store was closed before the call could be made"))
         if self._watchdog is not None:
             self._watchdog.cancel()
@@ -136,10 +150,10 @@ class Coalescer(Generic[ConnectionT]):
             return
         now = loop.time()
         for call in self._queues.take_overdue(now):
-            self._time_out(call)
+            self._time_out(call, queued=True)
         pending = self._queues.deadlines()
-        for call in self._statements.overdue(now):
-            self._time_out(call)
+        for call, sent in self._statements.overdue(now):
+            self._time_out(call, outcome_unknown=sent)
         pending += self._statements.give_up(now)
         self._watchdog = None
         if pending:
@@ -148,14 +162,18 @@ class Coalescer(Generic[ConnectionT]):
     def _watch(self, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self._watchdog = loop.call_at(deadline, self._expire_overdue, loop, context=self._context)
 
-    def _time_out(self, call: Call) -> None:
+    def _time_out(self, call: Call, *, queued: bool = False, outcome_unknown: bool = False) -> None:
+        trouble = self._health.trouble
+        if queued and trouble is not None:
+            self._statements.fail([call], lambda: self._connector.describe(trouble))
+            return
         text = f"no answer from the database in {self._timeout:g} seconds (timeout)"
         if not self._lanes.connected:
             text = (
                 f"no connection to the database in {self._timeout:g} seconds (timeout); if its pool is used up, enlarge"
                 " it, or call the store where no connection is held"
             )
-        self._statements.fail([call], lambda: StoreTimeoutError(text))
+        self._statements.fail([call], lambda: StoreTimeoutError(text), outcome_unknown=outcome_unknown)
 
     def _fail_waiting(self, error: Callable[[], StoreError]) -> None:
         self._statements.fail(self._queues.take_all(), error)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from contextlib import AsyncExitStack
 from typing import Generic, TypeVar, cast
 
 from litestar_sqlstores.coalescing.calls import Batch
-from litestar_sqlstores.coalescing.limits import Limits
-from litestar_sqlstores.coalescing.operations import Connector, Operation
-from litestar_sqlstores.coalescing.queues import MAX_BATCH_ITEMS, Queues
+from litestar_sqlstores.coalescing.connections import Connections, NoConnectionError
+from litestar_sqlstores.coalescing.operations import Operation
+from litestar_sqlstores.coalescing.queues import MAX_BATCH_ITEMS
+from litestar_sqlstores.coalescing.shared import Shared
 from litestar_sqlstores.coalescing.statements import Statements
 
 __all__ = ("Lanes",)
@@ -30,40 +30,35 @@ PAUSE_SECONDS = 0.001
 """How long a lane that has given its connection back waits before it takes one again."""
 RECONNECT_SECONDS = 1.0
 """How long no further lane is tried after one got no connection while others have theirs."""
+CANCEL_SECONDS = 2.0
+"""How long a driver may take to notice that the lane was cancelled when the coalescer closes."""
 
 
 class Lanes(Generic[ConnectionT]):
     """The lanes of a coalescer.
 
     Args:
-        connector: How to reach the database.
-        queues: Where the calls wait.
+        shared: Where the calls wait, and so on.
         statements: What runs them.
-        limits: How many there are, and what they do at a time.
-        context: What timers and callbacks run in.
     """
 
-    def __init__(
-        self,
-        connector: Connector[ConnectionT],
-        queues: Queues[ConnectionT],
-        statements: Statements[ConnectionT],
-        limits: Limits,
-        context: contextvars.Context,
-    ) -> None:
-        self._connector = connector
-        self._queues = queues
+    def __init__(self, shared: Shared[ConnectionT], statements: Statements[ConnectionT]) -> None:
+        self._connector = shared.connector
+        self._connections = Connections(shared.connector, shared.health, shared.limits.connect_timeout)
+        self._queues = shared.queues
+        self._health = shared.health
+        self._context = shared.context
+        self._limits = limits = shared.limits
         self._statements = statements
-        self._context = context
-        self._limits = limits
         self._read_shares = min(limits.shares, limits.max_lanes)
         self._write_shares = min(limits.shares, limits.max_lanes, limits.max_writers)
-        self._connecting = False
+        # The one that is about to get a connection; others wait for how that turns out.
+        self._connecting: set[asyncio.Task[None]] = set()
         self._connect_after = 0.0
         self._idle: dict[asyncio.Task[None], asyncio.Future[bool]] = {}
         # Those that are about to look into the queues: no need to wake another one for a new call.
         self._looking: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._closing = self._ending = False
         self.tasks: set[asyncio.Task[None]] = set()
         """What there are of them."""
         self.connected = 0
@@ -84,24 +79,29 @@ class Lanes(Generic[ConnectionT]):
                 self._looking.add(lane)
                 return
         if not self._connecting and len(self.tasks) < self._limits.max_lanes and self._may_connect():
-            self._connecting = True
             # A context of its own: a lane outlives the request that happened to start it.
             lane = asyncio.create_task(self._run_lane(), context=contextvars.Context())
             self.tasks.add(lane)
+            self._connecting.add(lane)
             lane.add_done_callback(self._lane_ended, context=self._context)
+
+    def work_again(self) -> None:
+        """Have a lane see to calls that had to wait for keys which can be written now."""
+        if self._queues.waiting:
+            self._wake()
 
     def open(self) -> None:
         """Have lanes rest when there is no work (again)."""
-        self._closing = False
+        self._closing = self._ending = False
 
-    async def close(self, timeout: float) -> bool:  # noqa: ASYNC109 - what waits is failed by the caller then
+    async def finish(self, timeout: float) -> bool:  # noqa: ASYNC109 - what waits is failed by the caller then
         """Let the lanes answer what waits, and end.
 
         Args:
-            timeout: Seconds until they are cancelled.
+            timeout: Seconds that they have for it.
 
         Returns:
-            Whether all have ended; not if they were opened again meanwhile.
+            Whether nobody has opened them again meanwhile.
         """
         self._closing = True
         for lane in list(self._idle):
@@ -111,91 +111,94 @@ class Lanes(Generic[ConnectionT]):
         # A lane may end before the last call that waits is made; another one takes its place.
         while self._closing and self.tasks and loop.time() < until:
             await asyncio.wait(self.tasks, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-        if not self._closing:
-            return False
-        if late := set(self.tasks):
-            for lane in late:
-                lane.cancel()
-            await asyncio.wait(late)
-        return True
+        return self._closing
+
+    async def end(self) -> None:
+        """End the lanes that are left; those that part with a connection first do that."""
+        self._ending = True
+        for lane in self.tasks - self._statements.parting():
+            lane.cancel()
+        for seconds in (CANCEL_SECONDS, PAUSE_SECONDS):
+            if self.tasks:
+                _, late = await asyncio.wait(set(self.tasks), timeout=seconds)
+                for lane in late:
+                    lane.cancel()
+        if self.tasks:
+            logger.warning("%d connections were left to a driver that does not let go of them", len(self.tasks))
 
     def _may_connect(self) -> bool:
         return not self.connected or asyncio.get_running_loop().time() >= self._connect_after
 
     async def _run_lane(self) -> None:
-        while True:
-            async with AsyncExitStack() as stack:
-                try:
-                    connection = await stack.enter_async_context(self._connector.connect())
-                except Exception as error:  # noqa: BLE001 - callers get it, whatever it is
-                    self._connect_failed(error)
-                    return
-                except asyncio.CancelledError:
-                    if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
-                        raise
-                    # The driver's own doing, as in Statements.
-                    self._connect_failed(ConnectionError("the driver cancelled the connection"))
-                    return
-                finally:
-                    self._connecting = False
-                self.connected += 1
-                stack.callback(self._disconnected)
-                if not await self._serve(connection):
-                    return
+        lane = cast("asyncio.Task[None]", asyncio.current_task())
+        while (pause := await self._use_connection(lane)) is not None:
             # Some pools hand a connection to whoever asks first, and not to those who wait for it.
-            await asyncio.sleep(PAUSE_SECONDS)
-            self._connecting = True
+            await asyncio.sleep(pause)
+            self._connecting.add(lane)
 
-    def _disconnected(self) -> None:
-        self.connected -= 1
+    async def _use_connection(self, lane: asyncio.Task[None]) -> float | None:
+        """Serve calls on a connection; returns the seconds to wait before the next one, None if none is needed."""
+        try:
+            async with self._connections.borrow() as connection:
+                self._connecting.discard(lane)
+                self.connected += 1
+                try:
+                    return await self._serve(lane, connection)
+                finally:
+                    self.connected -= 1
+        except NoConnectionError as error:
+            return self._health.pause() if self._try_again(error) else None
 
     def _lane_ended(self, lane: asyncio.Task[None]) -> None:
         self.tasks.discard(lane)
         self._looking.discard(lane)
+        self._connecting.discard(lane)
         if lane.cancelled():
             # By close(), or because the event loop is coming to its end: no time to start anything.
             return
         if (error := lane.exception()) is not None:
-            # Nothing of a statement gets here: giving the connection back has failed.
             logger.warning("a lane ended: %s", type(error).__name__, exc_info=error)
         # While the coalescer closes, the lanes that are left see to what waits, some of which may wait for them.
         if self._queues.waiting and not (self._closing and self.tasks):
             self._wake()
 
-    def _connect_failed(self, error: Exception) -> None:
+    def _try_again(self, error: NoConnectionError) -> bool:
         if self.connected:
             # The pool may just be used up. The lanes that have a connection serve all calls meanwhile.
             self._connect_after = asyncio.get_running_loop().time() + RECONNECT_SECONDS
-            logger.debug("no connection for another lane: %s", type(error).__name__)
-            return
-        self._statements.fail(self._queues.take_all(), lambda: self._connector.describe(error))
+            logger.debug("no connection for another lane: %s", type(error.cause).__name__)
+            return False
+        if error.transient and not (self._closing and self._health.trouble):
+            # Nothing was sent, so that calls may wait for a server that restarts or is replaced, as long as they have.
+            self._queues.drop_cancelled()
+            return self._queues.waiting > 0
+        self._statements.fail(self._queues.take_all(), lambda: self._connector.describe(error.cause))
+        return False
 
-    async def _serve(self, connection: ConnectionT) -> bool:
-        """Run batches on a connection; returns whether to go on with another one."""
+    async def _serve(self, lane: asyncio.Task[None], connection: ConnectionT) -> float | None:
+        """Run batches on a connection; returns as :meth:`_use_connection` does."""
         loop = asyncio.get_running_loop()
-        lane = cast("asyncio.Task[None]", asyncio.current_task())
         until = loop.time() + HOLD_SECONDS
         rested = False
         while loop.time() < until:
             batch = self._take(lane, rested)
             rested = False
             if batch is None:
-                if self._closing:
-                    return False
+                if self._closing and not self._queues.waiting:
+                    return None
                 rested = not await self._woken(lane)
                 # What came in while the lane was on its way out is still its work.
                 if rested and not self._queues.waiting:
-                    return False
+                    return None
             elif not await self._statements.run(batch, connection):
-                return True
+                return None if self._ending else self._health.pause()
             else:
                 # Those who were answered may call again before this lane looks for more.
                 self._looking.add(lane)
                 await asyncio.sleep(0)
         self._looking.discard(lane)
-        if self._queues.waiting:
-            self._wake()
-        return True
+        self.work_again()
+        return PAUSE_SECONDS
 
     async def _woken(self, lane: asyncio.Task[None]) -> bool:
         """Rest; returns whether there is work before the lane has rested."""

@@ -17,6 +17,7 @@ class Limits:
         shares: Among how many statements many calls for one operation are shared.
         max_pending: How many calls may wait; one more is refused.
         timeout: Seconds until a call without an answer fails.
+        connect_timeout: Seconds until an attempt to get a connection is given up for another one.
     """
 
     max_lanes: int = 4
@@ -24,3 +25,4 @@ class Limits:
     shares: int = 2
     max_pending: int = 10_000
     timeout: float = 10.0
+    connect_timeout: float = 3.0

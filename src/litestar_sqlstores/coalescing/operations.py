@@ -7,11 +7,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from litestar_sqlstores.errors import StoreError
 
-__all__ = ("CONCERNS_EVERY_CALL", "Answers", "Connector", "Failure", "Operation", "Together")
+__all__ = (
+    "CONCERNS_EVERY_CALL",
+    "NOT_RUN",
+    "TRANSIENT",
+    "Answers",
+    "Connector",
+    "Failure",
+    "Kill",
+    "Operation",
+    "Together",
+)
 
 ConnectionT = TypeVar("ConnectionT")
 
@@ -24,9 +34,14 @@ class Failure(enum.Enum):
     BUSY = enum.auto()
     """Somebody holds a lock that the database does not wait for; the same statement succeeds once it is given back."""
     DISCONNECTED = enum.auto()
-    """The connection is gone, or could not be made."""
+    """The connection is gone: nobody knows whether the statement has run. Or it could not be made."""
     NOT_SENT = enum.auto()
-    """The connection was gone before the statement could be sent, so that it certainly has not run."""
+    """The connection is no good, and the statement has certainly not run: the connection was gone before, say, or the
+    server does not know the prepared statement."""
+    READ_ONLY = enum.auto()
+    """The server takes no writes, as one does that was the primary before a failover; the statement has not run."""
+    INACCESSIBLE = enum.auto()
+    """There is no connection to be had, and trying again would not help: a file that cannot be opened, say."""
     MISSING_TABLE = enum.auto()
     MISSING_SCHEMA = enum.auto()
     """The table's schema does not exist, so that the table cannot be created."""
@@ -37,11 +52,13 @@ class Failure(enum.Enum):
     OTHER = enum.auto()
 
 
+NOT_RUN = {Failure.NOT_SENT, Failure.READ_ONLY}
+"""Failures that leave no doubt: the calls are repeated on another connection, whatever they do."""
+TRANSIENT = {*NOT_RUN, Failure.CONFLICT, Failure.BUSY, Failure.DISCONNECTED}
+"""Failures to connect that may be over soon."""
 CONCERNS_EVERY_CALL = {
-    Failure.CONFLICT,
-    Failure.BUSY,
-    Failure.DISCONNECTED,
-    Failure.NOT_SENT,
+    *TRANSIENT,
+    Failure.INACCESSIBLE,
     Failure.MISSING_TABLE,
     Failure.MISSING_SCHEMA,
     Failure.WRONG_SCHEMA,
@@ -89,7 +106,9 @@ class Operation(Generic[ConnectionT]):
         writes: Whether it locks rows.
         together: What becomes of calls for one key. For SUM, arguments can be added, and say with ``amount`` what they
             add to an answer that is a number.
-        repeatable: Whether it may run again after a connection was lost, when nobody knows whether it has run.
+        repeatable: Whether it may run again after a connection was lost, when nobody knows whether it has run. A write
+            may not, even if running twice leaves what running once does: others may have written in between, and the
+            second run would undo that.
         then: The operation that calls go on to if this one finds that there is more to do for them: a read that finds
             something to write. They keep their place in the order of calls, and their deadline.
     """
@@ -98,8 +117,18 @@ class Operation(Generic[ConnectionT]):
     run: Callable[[ConnectionT, dict[bytes, Any]], Awaitable[Mapping[bytes, Any]]]
     writes: bool
     together: Together = Together.LAST
-    repeatable: bool = True
+    repeatable: bool = False
     then: Operation[ConnectionT] | None = None
+
+
+Kill: TypeAlias = "Callable[[], Awaitable[None]]"
+"""Sees to it that what a connection has sent takes no effect any more.
+
+It returns once that is certain: the server has cancelled the statement, or has never heard of it, or its process has
+ended. It raises if that is not certain, and is called again. It is called after the connection has been given back, so
+it holds what it needs: an address and the id of the session, say. It must not harm another session that has the same id
+on another server, to which the address may have moved.
+"""
 
 
 @dataclass(frozen=True)
@@ -108,12 +137,15 @@ class Connector(Generic[ConnectionT]):
 
     Args:
         connect: A context manager that provides a connection and takes it back.
-        discard: Makes a broken connection unusable, so that whoever takes it back throws it away.
+        discard: Makes a broken connection unusable, so that whoever takes it back throws it away. Returns None if no
+            statement can be under way on it any more, else what ends that statement (see Kill): until then, no other
+            statement writes the same keys. Called while the connection is out, which is given back right afterwards;
+            takes at most some seconds.
         classify: What an error means.
         describe: The error that callers see; called once for each of them.
     """
 
     connect: Callable[[], AbstractAsyncContextManager[ConnectionT]]
-    discard: Callable[[ConnectionT], Awaitable[None]]
+    discard: Callable[[ConnectionT], Awaitable[Kill | None]]
     classify: Callable[[Exception], Failure]
     describe: Callable[[Exception], StoreError]

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
@@ -54,6 +55,11 @@ from litestar_sqlstores.store.table import Table
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+logger = logging.getLogger("litestar_sqlstores")
+
+CLOSE_SECONDS = 1.0
+"""How long a pool has at least to close, when the calls that were under way have used up the timeout."""
 
 __all__ = ("BaseSQLSpecStore", "EntryInfo", "NamespaceStats", "OwnedEntry")
 
@@ -99,6 +105,7 @@ class BaseSQLSpecStore(
                 shares=backend.shares,
                 max_pending=settings.max_pending,
                 timeout=settings.timeout,
+                connect_timeout=min(settings.timeout, backend.connect_timeout),
             ),
             None if settings.observer is None else Observers(settings.observer),
         )
@@ -169,9 +176,15 @@ class BaseSQLSpecStore(
         await self._close()
 
     async def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.timeout
         await self._shared.close()
         if self._backend.owns_pool:
-            await cast("Any", self._config).close_pool()
+            try:
+                async with asyncio.timeout_at(max(until, loop.time() + CLOSE_SECONDS)):
+                    await cast("Any", self._config).close_pool()
+            except TimeoutError:
+                logger.warning("the pool of connections did not close in time; what is left of it was given up")
 
     def with_namespace(self, namespace: str) -> Self:
         """A store for a child namespace: its own keys, the same table, connections and settings.

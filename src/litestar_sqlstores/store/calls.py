@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -101,18 +101,24 @@ class Calls:
     ) -> dict[str, Any]:
         """Make a call for each key, a batch of them at a time; the answers, or the first error once all have ended."""
         answers: dict[str, Any] = {}
-        remaining = iter(calls)
-        while chunk := list(itertools.islice(remaining, MAX_BATCH_ITEMS)):
-            futures: list[asyncio.Future[Any]] = []
+        remaining = deque(calls)
+        while remaining:
+            futures: dict[str, asyncio.Future[Any]] = {}
             try:
-                for key in chunk:
+                while remaining and len(futures) < MAX_BATCH_ITEMS:
+                    key = remaining[0]
                     operation, argument, size = calls[key]
-                    futures.append(self._coalescer.submit(operation, digests[key], argument, size))
+                    futures[key] = self._coalescer.submit(operation, digests[key], argument, size)
+                    del remaining[0]
+            except errors.OverloadedError:
+                # Where fewer calls may wait than there are keys, the rest comes after those that do.
+                if not futures:
+                    raise
             except errors.StoreError:
-                for future in futures:
+                for future in futures.values():
                     future.cancel()
                 raise
-            answers.update(zip(chunk, await asyncio.gather(*futures, return_exceptions=True), strict=True))
+            answers.update(zip(futures, await asyncio.gather(*futures.values(), return_exceptions=True), strict=True))
         for answer in answers.values():
             if isinstance(answer, BaseException):
                 raise answer

@@ -15,17 +15,12 @@ import pytest
 from litestar_sqlstores.coalescing import Coalescer, Failure
 from litestar_sqlstores.errors import (
     ClosedError,
-    ConflictError,
-    MissingTableError,
     OverloadedError,
-    StoreTimeoutError,
-    UnavailableError,
+    StoreError,
 )
 from tests.unit.coalescing.schedules import BAD, TIMEOUT, VALUES, Fate, Schedule, Step
 from tests.unit.fake_database import Amount, Connection, FakeDatabase, Statement
 from tests.unit.fake_errors import DriverError
-
-MAYBE_WRITTEN = (asyncio.CancelledError, ConflictError, MissingTableError, StoreTimeoutError, UnavailableError)
 
 
 @dataclass(eq=False)
@@ -55,7 +50,7 @@ class Call:
     def leaves(self, value: Any) -> Any:
         """What is under the key after this call, if ``value`` was there before."""
         match self.step.action:
-            case "get":
+            case "get" | "touch":
                 return value
             case "delete":
                 return None
@@ -68,7 +63,7 @@ class Call:
     def answers(self, value: Any) -> Any:
         """The right answer, if ``value`` was there before."""
         match self.step.action:
-            case "get" | "exchange":
+            case "get" | "touch" | "exchange":
                 return value
             case "add":
                 return self.leaves(value)
@@ -79,11 +74,11 @@ class Call:
         return self.error is None
 
     def may_have_taken_effect(self) -> bool:
-        return self.error is None or (
-            self.step.action not in {"get", "bad"}
-            # Once a connection was lost, the first try may have had its effect, whatever the second one says.
-            and isinstance(self.error, MAYBE_WRITTEN)
-        )
+        if self.error is None:
+            return True
+        cancelled = isinstance(self.error, asyncio.CancelledError)
+        unknown = isinstance(self.error, StoreError) and self.error.outcome_unknown
+        return self.step.action not in {"get", "touch", "bad"} and (cancelled or unknown)
 
 
 @dataclass
@@ -95,6 +90,7 @@ class Play:
     database: FakeDatabase = field(default_factory=FakeDatabase)
     calls: dict[int, Call] = field(default_factory=dict)
     events: itertools.count[int] = field(default_factory=itertools.count)
+    _killed: set[Connection] = field(default_factory=set)
 
     async def run(self) -> None:
         coalescer = self._prepare()
@@ -111,6 +107,8 @@ class Play:
             elif future := self._call(coalescer, serial, step):
                 callers.append(asyncio.create_task(self._await(future, step.patience)))
         await asyncio.gather(closing, *callers)
+        # What goes on in the server may still take effect.
+        await self.wait(TIMEOUT)
         await self.database.assert_at_rest()
 
     def _prepare(self) -> Coalescer[Connection]:
@@ -120,6 +118,7 @@ class Play:
         database.on_connect = self._on_connect
         database.on_release = lambda _: self.wait(schedule.seconds_to_give_back)
         database.on_discard = lambda _: self.wait(schedule.seconds_to_discard)
+        database.on_kill = self._on_kill
         return database.coalescer(
             max_lanes=schedule.max_lanes,
             max_writers=min(schedule.max_lanes, schedule.max_writers),
@@ -170,11 +169,34 @@ class Play:
     async def _on_statement(self, statement: Statement) -> None:
         fate = next(self._statements, Fate())
         refused = BAD in statement.arguments.values()
-        works = fate.failure is None or (fate.failure is Failure.DISCONNECTED and fate.takes_effect == "and fails")
-        if works and not refused and fate.takes_effect != "at its end":
+        lost = fate.failure is Failure.DISCONNECTED
+        works = fate.failure is None or (lost and fate.takes_effect == "and fails")
+        if works and not refused and fate.takes_effect not in {"at its end", "later"}:
             statement.take_effect()
-        await self.wait(fate.seconds)
+        goes_on = fate.takes_effect == "later" and not refused and (lost or works)
+        try:
+            await self.wait(fate.seconds)
+        except asyncio.CancelledError:
+            if goes_on:
+                self._go_on(statement)
+            raise
         if fate.failure:
+            if goes_on:
+                self._go_on(statement)
             raise DriverError(fate.failure)
         if refused:
             raise DriverError(Failure.BAD_VALUE)
+
+    def _go_on(self, statement: Statement) -> None:
+        """In the server, where nobody sees it: it waits for a lock, say, and takes effect if nobody kills it before."""
+
+        def take_effect() -> None:
+            if statement.connection not in self._killed:
+                statement.take_effect()
+
+        # Later than any kill takes, and than what comes in meanwhile.
+        asyncio.get_running_loop().call_later(TIMEOUT * 0.9, take_effect)
+
+    async def _on_kill(self, connection: Connection) -> None:
+        await self.wait(self.schedule.seconds_to_kill)
+        self._killed.add(connection)

@@ -14,7 +14,7 @@ BAD = "refused by the database"
 VALUES = (b"a", b"b")
 NUMBERS = (b"n",)
 
-Action: TypeAlias = Literal["get", "set", "delete", "exchange", "bad", "add", "close"]
+Action: TypeAlias = Literal["get", "touch", "set", "delete", "exchange", "bad", "add", "close"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Fate:
 
     seconds: float = 0
     failure: Failure | None = None
-    takes_effect: Literal["at once", "at its end", "and fails"] = "at its end"
+    takes_effect: Literal["at once", "at its end", "and fails", "later"] = "at its end"
+    """``later``: when its connection is lost or its time is up, it goes on in the server until it is killed there."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Schedule:
     connections: list[Fate]
     seconds_to_give_back: float
     seconds_to_discard: float
+    seconds_to_kill: float
     max_lanes: int
     max_writers: int
     shares: int
@@ -54,6 +56,17 @@ class Schedule:
     max_batch_items: int
 
 
+FAILURES = [
+    None,
+    None,
+    None,
+    Failure.DISCONNECTED,
+    Failure.DISCONNECTED,
+    Failure.NOT_SENT,
+    Failure.READ_ONLY,
+    Failure.CONFLICT,
+    Failure.MISSING_TABLE,
+]
 seconds = st.sampled_from([0.0, 0.0, 0.001, 0.02, 0.06, 0.4, 1.5])
 # Most calls are made in bursts.
 pauses = st.just(0.0) | st.just(0.0) | seconds
@@ -63,7 +76,7 @@ schedules = st.builds(
         st.builds(
             Step,
             pause=pauses,
-            action=st.sampled_from(["get", "set", "delete", "exchange", "bad"]),
+            action=st.sampled_from(["get", "touch", "set", "delete", "exchange", "bad"]),
             key=st.sampled_from(VALUES),
             patience=st.none() | seconds,
         )
@@ -82,14 +95,17 @@ schedules = st.builds(
         st.builds(
             Fate,
             seconds,
-            st.sampled_from([None, None, Failure.DISCONNECTED, Failure.CONFLICT, Failure.MISSING_TABLE]),
-            st.sampled_from(["at once", "at its end", "and fails"]),
+            st.sampled_from(FAILURES),
+            st.sampled_from(["at once", "at its end", "and fails", "later"]),
         ),
         max_size=12,
     ),
-    connections=st.lists(st.builds(Fate, seconds, st.sampled_from([None, None, Failure.DISCONNECTED])), max_size=4),
+    connections=st.lists(
+        st.builds(Fate, seconds, st.sampled_from([None, None, Failure.DISCONNECTED, Failure.INACCESSIBLE])), max_size=4
+    ),
     seconds_to_give_back=seconds,
     seconds_to_discard=seconds,
+    seconds_to_kill=seconds.filter(lambda seconds: seconds < TIMEOUT),
     max_lanes=st.integers(1, 3),
     max_writers=st.integers(1, 3),
     shares=st.integers(1, 2),

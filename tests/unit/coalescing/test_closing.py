@@ -114,7 +114,7 @@ async def test_close_ends_while_no_connection_comes_and_the_coalescer_can_be_use
 @in_virtual_time
 async def test_close_replaces_a_lost_connection_for_what_waits(database: FakeDatabase) -> None:
     coalescer = database.coalescer(max_lanes=1)
-    calls = [coalescer.submit(database.set, A, 1)]
+    calls = [coalescer.submit(database.get, A)]
     statement = await database.hold_next()
     calls.append(coalescer.submit(database.set, B, 1))
     closing = asyncio.create_task(coalescer.close())

@@ -10,7 +10,7 @@ import pytest
 
 from litestar_sqlstores.coalescing import Failure, lanes
 from litestar_sqlstores.coalescing.lanes import LINGER_SECONDS
-from tests.unit.coalescing.helpers import A, B, keys, outcomes, submit_all
+from tests.unit.coalescing.helpers import A, B, keys, outcomes, stopwatch, submit_all
 from tests.unit.fake_database import FakeDatabase
 from tests.unit.fake_errors import fail, pause
 from tests.unit.loops import in_virtual_time, on_every_loop, settle
@@ -107,3 +107,20 @@ async def test_a_call_made_just_before_a_lane_would_have_gone_home_is_served(dat
     await coalescer.submit(database.get, A)
     await asyncio.sleep(LINGER_SECONDS * 1.01)
     assert await outcomes(calls) == [None]
+
+
+@in_virtual_time
+async def test_a_pool_that_never_takes_a_connection_back_costs_no_lane(
+    database: FakeDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    coalescer = database.coalescer(max_lanes=1, timeout=10)
+    database.on_release = pause(1000)
+    for _ in range(3):
+        elapsed = stopwatch()
+        assert await coalescer.submit(database.get, A) is None
+        assert elapsed() < 4
+        await asyncio.sleep(LINGER_SECONDS * 2)
+    elapsed = stopwatch()
+    await coalescer.close()
+    assert elapsed() < 4
+    assert "could not be given back: TimeoutError" in caplog.text

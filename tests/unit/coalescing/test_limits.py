@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litestar_sqlstores.coalescing import lanes, queues
+from litestar_sqlstores.coalescing import lanes, queue
 from litestar_sqlstores.errors import OverloadedError
 from tests.unit.coalescing.helpers import A, B, keys, outcomes, submit_all
 from tests.unit.fake_database import FakeDatabase, Statement
@@ -43,7 +43,7 @@ async def test_a_statement_has_no_more_than_max_batch_items(
 async def test_a_statement_has_no_more_than_max_batch_bytes_unless_a_call_alone_has(
     database: FakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "MAX_BATCH_BYTES", 100)
+    monkeypatch.setattr(queue, "MAX_BATCH_BYTES", 100)
     coalescer = database.coalescer(max_lanes=1)
     sizes = [60, 40, 1, 500, 99, 1, 0, 101, 101]
     await outcomes(

@@ -105,7 +105,7 @@ async def test_the_order_of_the_writes_for_a_key_outlives_a_split_and_a_lost_con
     calls += [coalescer.submit(database.set, A, value) for value in (1, 2)]
     statement.finish()
 
-    database.fail_once(Failure.OTHER, Failure.DISCONNECTED)
+    database.fail_once(Failure.OTHER, Failure.NOT_SENT)
     await outcomes(calls)
     assert database.values == {A: 2}
 
@@ -117,7 +117,7 @@ async def test_the_order_of_the_writes_for_a_key_outlives_a_lost_connection(data
     statement = await database.hold_next()
     calls += [coalescer.submit(database.set, A, 2), coalescer.submit(database.delete, B)]
     calls += [coalescer.submit(database.set, A, 3), coalescer.submit(database.delete, A)]
-    statement.fail(Failure.DISCONNECTED)
+    statement.fail(Failure.NOT_SENT)
     database.let_go()
 
     assert await outcomes(calls) == [None] * 5

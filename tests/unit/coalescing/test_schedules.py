@@ -53,14 +53,18 @@ def linearizable(calls: list[Call]) -> bool:
 
 
 def in_order(key: bytes, play: Play) -> bool:
-    """Whether the writes for a key that succeeded have taken effect in the order of their calls."""
-    written = [
-        argument.amount.bit_length() - 1 if isinstance(argument, Amount) else argument[1]
-        for written_key, argument in play.database.effects
-        if written_key == key
+    """Whether the writes for a key have taken effect in the order of their calls, also those that were given up."""
+    written = [call.serial for call in written_by(play) if call.step.key == key]
+    return written == sorted(written)
+
+
+def written_by(play: Play) -> list[Call]:
+    """The calls that have taken effect, in order; of several sums in one statement, the last one."""
+    return [
+        play.calls[argument.amount.bit_length() - 1 if isinstance(argument, Amount) else argument[1]]
+        for _, argument in play.database.effects
+        if isinstance(argument, (Amount, tuple))
     ]
-    succeeded = [serial for serial in written if play.calls[serial].is_certain()]
-    return succeeded == sorted(succeeded)
 
 
 ALLOWED_ERRORS: dict[bool, tuple[type[StoreError | asyncio.CancelledError], ...]] = {
@@ -89,6 +93,7 @@ def check(play: Play, *, on_time: bool) -> None:
         assert not isinstance(call.error, asyncio.CancelledError) or call.step.patience is not None
         if on_time:
             assert call.ended_at - call.started_at <= TIMEOUT + 0.001
+    assert all(call.may_have_taken_effect() for call in written_by(play)), "what is said to have had no effect has one"
     for key in VALUES + NUMBERS:
         assert linearizable([call for call in play.calls.values() if call.step.key == key])
         assert in_order(key, play)

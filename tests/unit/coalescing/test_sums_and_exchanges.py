@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.coalescing import Failure, lanes
+from litestar_sqlstores.coalescing.calls import Call
+from litestar_sqlstores.coalescing.queue import SerialQueue
 from litestar_sqlstores.errors import InvalidValueError, UnavailableError
-from tests.unit.coalescing.helpers import A, B, C, outcomes, submit_all, types
+from tests.unit.coalescing.helpers import A, B, C, keys, outcomes, submit_all, types
 from tests.unit.fake_database import Amount, FakeDatabase
 from tests.unit.loops import on_every_loop, settle
 
@@ -77,3 +79,50 @@ async def test_what_may_not_run_twice_is_tried_after_a_split_if_it_has_not_run(d
     assert isinstance(answers[0], UnavailableError)
     assert answers[1] == 1
     assert database.batches() == [[A, B], [A], [B]]
+
+
+@on_every_loop
+async def test_calls_that_wait_for_their_turn_cost_a_statement_nothing(
+    database: FakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+    first = SerialQueue._first
+
+    def count(queue: SerialQueue, key: bytes) -> Call | None:
+        nonlocal looked_at
+        looked_at += 1
+        return first(queue, key)
+
+    monkeypatch.setattr(SerialQueue, "_first", count)
+    coalescer = database.coalescer(max_pending=10_000)
+    calls = [coalescer.submit(database.exchange, A, number) for number in range(500)]
+    others = [coalescer.submit(database.exchange, key, 1) for key in keys(50)]
+    assert await outcomes(calls) == [None, *range(499)]
+    assert await outcomes(others) == [None] * 50
+    # One for each statement, and one more for each look into the queue in vain.
+    assert looked_at < 3 * len(database.statements) + 100
+
+
+@on_every_loop
+async def test_calls_that_wait_for_their_turn_can_be_cancelled_and_fail_in_order(database: FakeDatabase) -> None:
+    coalescer = database.coalescer(max_lanes=1)
+    calls = [coalescer.submit(database.exchange, A, number) for number in range(6)]
+    statement = await database.hold_next()
+    calls[1].cancel()
+    calls[3].cancel()
+    statement.fail(Failure.NOT_SENT)
+    database.let_go()
+    answers = await outcomes(calls)
+    assert [answers[0], answers[2], *answers[4:]] == [None, 0, 2, 4]
+
+
+@on_every_loop
+async def test_keys_take_turns_where_more_wait_than_fit_into_a_statement(
+    database: FakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MAX_BATCH_ITEMS", 2)
+    coalescer = database.coalescer(max_lanes=1)
+    for key in (A, B, C) * 3:
+        _ = coalescer.submit(database.exchange, key, 1)
+    await coalescer.close()
+    assert database.batches() == [[A, B], [A, C], [B, C], [A, B], [C]]
