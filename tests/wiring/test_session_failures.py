@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from litestar import Response, asgi, get, post
+from litestar import Litestar, Response, asgi, get, post
 from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.response import ServerSentEvent, Stream
@@ -120,8 +120,11 @@ async def starlette_stream(request: Any) -> StreamingResponse:
 PANEL = asgi("/panel", is_mount=True, copy_scope=True)(
     Starlette(routes=[Route("/page/", starlette_page), Route("/stream/", starlette_stream)])
 )
-ROUTES = [*HANDLERS, page, cached, stream, events, raising, stubborn, PANEL]
+PART = asgi("/part", is_mount=True, copy_scope=False)(Litestar([page, stream], openapi_config=None))
+COPIED = asgi("/copied", is_mount=True, copy_scope=True)(Litestar([page, stream], openapi_config=None))
+ROUTES = [*HANDLERS, page, cached, stream, events, raising, stubborn, PANEL, PART, COPIED]
 PATHS = ["/page", "/cached", "/stream", "/events", "/raising", "/stubborn", "/panel/page", "/panel/stream"]
+PATHS += ["/part/page", "/part/stream", "/copied/page", "/copied/stream"]
 
 
 @pytest.fixture

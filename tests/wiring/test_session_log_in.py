@@ -87,6 +87,26 @@ async def test_a_late_request_with_the_old_id_changes_nothing(plugin: SQLStoresP
         assert await site.browser(f"rotated {old}").read() == {}
 
 
+async def test_a_late_request_that_empties_its_session_removes_no_other_cookie(plugin: SQLStoresPlugin) -> None:
+    loaded, go_on = asyncio.Event(), asyncio.Event()
+
+    @post("/slow/empty")
+    async def empty(request: AnyRequest) -> None:
+        loaded.set()
+        await go_on.wait()
+        request.session.clear()
+
+    async with serve_sessions(plugin, empty) as site:
+        ada = site.browser()
+        await ada.do("/write", basket=1)
+        late = asyncio.create_task(site.browser(ada.session_id).post("/slow/empty"))
+        await loaded.wait()
+        await ada.do("/login/Ada")
+        go_on.set()
+        assert not set_cookies(await late)
+        assert await ada.read() == {"basket": 1, "name": "Ada"}
+
+
 async def test_a_late_request_may_log_in_nevertheless(plugin: SQLStoresPlugin) -> None:
     """The response with the new id may have been lost on its way."""
     async with serve_sessions(plugin, enter, owner_key="user") as site:

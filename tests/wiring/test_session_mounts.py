@@ -86,6 +86,35 @@ async def test_a_mounted_application_sets_another_session(plugin: SQLStoresPlugi
         assert await ada.read() == {"name": "Ada", "set": True}
 
 
+class Layer:
+    """Around an application, as tracing is."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+def layer_of(app: Any) -> Any:
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return layer
+
+
+@pytest.mark.parametrize("layer", [Layer, layer_of])
+async def test_a_mounted_application_within_a_layer_sets_another_session(plugin: SQLStoresPlugin, layer: Any) -> None:
+    part = mount(layer(Litestar([set_anew, *HANDLERS], openapi_config=None)), copy_scope=False)
+    async with serve_sessions(plugin, part) as site:
+        ada = site.browser()
+        await ada.do("/write", name="Ada", a=1)
+        await ada.do("/part/set")
+        assert await ada.read() == {"name": "Ada", "set": True}
+        await ada.do("/part/logout")
+        assert ada.session_id is None
+
+
 # -- one with sessions of its own has nothing to do with them
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
@@ -55,7 +55,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
     def __init__(self, app: ASGIApp, backend: SQLSessionBackend) -> None:
         super().__init__(app, backend)
         self._is_alone = not _has_session_middleware(app)
-        self._mounts_sessions: bool | None = None
+        self._known: dict[Litestar, bool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Load the session, call the application, and store what a websocket handler changed since it accepted."""
@@ -64,6 +64,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
         self._look_inside(state, scope)
         states = states_of(scope)
         states.append(state)
+        before = _Before(scope, connection)
         scope["session"] = state.session
         state.outer_id = connection._connection_state.session_id
         if state.clearable:
@@ -79,7 +80,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
                 await self.backend.save_late(state, state.session_in(connection), connection)
         if state.failure is not None:
             # Whatever the layers within made of it. Nothing was sent yet, so that those around can answer.
-            connection._connection_state.response_started = False
+            before.restore()
             raise state.failure
 
     def _look_inside(self, state: SessionState, scope: Scope) -> None:
@@ -87,11 +88,25 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
         handler = scope.get("route_handler")
         state.replaceable = self._is_alone
         if isinstance(handler, ASGIRouteHandler) and handler.is_mount:
-            mounted = handler.fn
-            if self._mounts_sessions is None:
-                self._mounts_sessions = isinstance(mounted, Litestar) and _has_sessions(mounted)
-            state.clearable = not self._mounts_sessions
-            state.replaceable = self._is_alone and isinstance(mounted, Litestar) and not self._mounts_sessions
+            # With a copied scope, what is mounted is all there is to see; else the scope tells its application.
+            state.replaceable = False
+            state.has_sessions = self._has_sessions
+            mounted = _litestar_in(handler.fn)
+            state.clearable = mounted is None or not self._has_sessions(mounted)
+
+    def _has_sessions(self, app: Litestar) -> bool:
+        known = self._known.get(app)
+        if known is None:
+            configs = middleware_configs(app)
+            known = self._known[app] = any(isinstance(config, BaseBackendConfig) for config in configs)
+        return known
+
+
+def _litestar_in(app: Any) -> Litestar | None:
+    """The application that an ASGI application is, or is a layer around."""
+    while app is not None and not isinstance(app, Litestar):
+        app = getattr(app, "app", None)
+    return app
 
 
 def _has_session_middleware(app: Any) -> bool:
@@ -103,8 +118,22 @@ def _has_session_middleware(app: Any) -> bool:
     return False
 
 
-def _has_sessions(app: Litestar) -> bool:
-    return any(isinstance(config, BaseBackendConfig) for config in middleware_configs(app))
+class _Before:
+    """What decides how an application answers an exception, as it was before a mounted one has put its own there."""
+
+    _KEYS = ("app", "litestar_app", "route_handler")
+
+    def __init__(self, scope: Scope, connection: Connection) -> None:
+        self._scope = cast("dict[str, Any]", scope)
+        self._items = [(key, scope[key]) for key in self._KEYS if key in scope]  # type: ignore[literal-required]
+        self._connection_state = connection._connection_state
+        self._handlers = self._connection_state.exception_handlers
+
+    def restore(self) -> None:
+        """Have it be as if no response had begun yet."""
+        self._scope.update(self._items)
+        self._connection_state.exception_handlers = self._handlers
+        self._connection_state.response_started = False
 
 
 def _sending(state: SessionState, connection: Connection) -> Send:

@@ -69,7 +69,7 @@ class Saving:
         empty = session is Empty or not session
         ended = state.stored_id is not None and (empty or state.is_cleared(connection))
         if ended:
-            await self._end(state)
+            ended = await self._end(state, connection)
         if empty or (keep_id and state.stored_id is None):
             return Saved.ENDED if ended else Saved.NOTHING
         state.cleared = False
@@ -85,13 +85,18 @@ class Saving:
         set_session_id(connection, state.session_id)
         return await self._change(state, session, data, connection)
 
-    async def _end(self, state: SessionState) -> None:
-        stored_id = cast("str", state.stored_id)
+    async def _end(self, state: SessionState, connection: Connection) -> bool:
+        """End a session; returns whether its cookie is to go."""
+        store, stored_id = store_of(state), cast("str", state.stored_id)
+        # A log-out is one whatever happened meanwhile. But taking the last entry out of a session does not mean the one
+        # that has taken its place, whose cookie the browser has by now.
+        goes = state.is_cleared(connection) or await store.replace(stored_id, b"{}", 0)
         # All that the browser sent along: one of them would be the session of its next request.
-        await store_of(state).delete_many([stored_id, *state.others])
+        await store.delete_many([stored_id, *state.others])
         if state.session_id == stored_id:
             state.session_id = self._backend.generate_session_id()
         state.stored_id, state.others = None, ()
+        return goes
 
     async def _begin(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> Saved:
         store, owner = store_of(state), self._config.owner_of(session)

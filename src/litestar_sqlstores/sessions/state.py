@@ -12,7 +12,7 @@ from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.sessions.data import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from litestar import Litestar
     from litestar.types import Scope
@@ -58,9 +58,11 @@ class SessionState:
     cleared: bool = False
     """Whether it was cleared: what is put into it after that is another session."""
     replaceable: bool = True
-    """Whether another object in the scope is what the application wants its session to be."""
+    """Whether another object in the scope is what a handler of the application has set."""
     clearable: bool = True
     """Whether a session that was cleared is this one."""
+    has_sessions: Callable[[Litestar], bool] = lambda _: False
+    """Whether a mounted application has sessions of its own."""
     settled: bool = False
     """Whether the response has begun, or could not."""
     outer_id: str | EmptyType | None = Empty
@@ -81,7 +83,11 @@ class SessionState:
         if found is Empty:
             return Empty if self.clearable else self.session
         # A session of another middleware within this one is not what a handler has set.
-        return found if self.replaceable and not isinstance(found, Session) else self.session
+        return found if self._is_set_by_handler(connection) and not isinstance(found, Session) else self.session
+
+    def _is_set_by_handler(self, connection: Connection) -> bool:
+        inner = connection.scope["litestar_app"]
+        return self.replaceable if inner is self.app else not self.has_sessions(inner)
 
     def was_used(self, connection: Connection) -> bool:
         """Whether the response depends on the session."""
