@@ -4,7 +4,9 @@
 -- for each entry of a batch, with what the comment says between them, and takes literals in place of its %s. Literals are
 -- hexadecimal, or base64 if they are long, so they mean the same under every character set and SQL mode; texts are bytes.
 --
--- Times are DATETIME(3) in UTC, on the server's clock; times to live come as milliseconds. Writes run as READ COMMITTED:
+-- Times are DATETIME(3) in UTC, on the server's clock; times to live come as milliseconds. UTC_TIMESTAMP is when a statement
+-- began, SYSDATE, in sessions of UTC, this very moment: what has expired while a statement waited for its lock must not come
+-- back. Writes run as READ COMMITTED:
 -- they lock rows, and no gaps between them. Batches come in the order of their keys, and STRAIGHT_JOIN and FORCE INDEX
 -- look rows up by key, so that all lock them in this order. No statement needs a temporary table for data: MariaDB has
 -- those on disk.
@@ -37,6 +39,7 @@ SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   @litestar_sqlstores_safe_updates = @@SESSION.sql_safe_updates,
   @litestar_sqlstores_big_selects = @@SESSION.sql_big_selects,
   @litestar_sqlstores_completion = @@SESSION.completion_type,
+  @litestar_sqlstores_time_zone = @@SESSION.time_zone,
   SESSION autocommit = 1,
   SESSION sql_mode = 'TRADITIONAL',
   SESSION /* slot: notes */ = /* slot: no_notes */,
@@ -44,7 +47,8 @@ SET @litestar_sqlstores_autocommit = @@SESSION.autocommit,
   SESSION sql_select_limit = 18446744073709551615,
   SESSION sql_safe_updates = 0,
   SESSION sql_big_selects = 1,
-  SESSION completion_type = 0
+  SESSION completion_type = 0,
+  SESSION time_zone = '+00:00'
 
 -- name: leave-session
 -- The settings that there were before.
@@ -55,7 +59,8 @@ SET SESSION autocommit = @litestar_sqlstores_autocommit,
   SESSION sql_select_limit = @litestar_sqlstores_select_limit,
   SESSION sql_safe_updates = @litestar_sqlstores_safe_updates,
   SESSION sql_big_selects = @litestar_sqlstores_big_selects,
-  SESSION completion_type = @litestar_sqlstores_completion
+  SESSION completion_type = @litestar_sqlstores_completion,
+  SESSION time_zone = @litestar_sqlstores_time_zone
 
 -- name: get
 -- The data of the keys that are alive.
@@ -88,7 +93,7 @@ UPDATE (
 STRAIGHT_JOIN /* slot: table */ AS s FORCE INDEX (PRIMARY) ON s.key_digest = n.key_digest
 SET s.expires_at = UTC_TIMESTAMP(3) + INTERVAL n.ttl * 1000 MICROSECOND, s.updated_at = UTC_TIMESTAMP(3)
 WHERE s.expires_at = TIMESTAMP('1970-01-01 00:00:00') + INTERVAL n.expiry * 1000 MICROSECOND
-  AND s.expires_at > UTC_TIMESTAMP(3)
+  AND s.expires_at > SYSDATE(3)
 
 -- name: set
 -- Store entries. Those that are stored already, with an expiry within the tolerance, stay as they are: all that is
@@ -134,7 +139,7 @@ WHERE (
     /* each OR */ (s.key_digest = %s AND COALESCE(/* slot: is_expected */, TRUE))
   )
   AND s.key_digest IN (%(keys)s)
-  AND /* include: is-alive */
+  AND (s.expires_at IS NULL OR s.expires_at > SYSDATE(3))
 FOR UPDATE
 
 -- name: replace

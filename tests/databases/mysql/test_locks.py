@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from litestar_sqlstores import StoreTimeoutError
-from tests.databases.mysql.clients import KEYS, Client, client, is_row, opened
+from tests.databases.mysql.clients import KEYS, Client, client, configured, is_row, opened
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 
 async def test_a_row_that_others_lock_is_waited_for(url: str) -> None:
@@ -78,3 +82,45 @@ async def test_sets_of_many_stores_lock_no_gaps(url: str) -> None:
         await store.delete_many(KEYS)
         await store.set_many(dict.fromkeys(KEYS, b"1"))
         await execute("COMMIT")
+
+
+# -- what expires while a statement waits for its lock
+
+
+@pytest.mark.parametrize("time_zone", ["'+00:00'", "'-11:30'", "'SYSTEM'"])
+@pytest.mark.parametrize("change", ["renew", "get", "replace"])
+async def test_what_has_expired_behind_a_lock_does_not_come_back(url: str, change: str, time_zone: str) -> None:
+    """Others have seen it expire. The clock of a statement's start says that it is alive."""
+    begin = f"SET time_zone = {time_zone}"
+    async with opened(url) as other, client(url) as execute, configured(url, init_command=begin) as store:
+        await other.set("session", b"1", expires_in=1.0)
+        await execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION")
+        await execute(
+            f"SELECT 1 FROM litestar_session FORCE INDEX (PRIMARY) WHERE {is_row(store, 'session')} FOR UPDATE"
+        )
+        changes: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+            "renew": lambda: store.renew("session", 1000),
+            "get": lambda: store.get("session", renew_for=1000),
+            "replace": lambda: store.replace("session", b"2", expires_in=1000),
+        }
+        call = asyncio.ensure_future(changes[change]())
+        await until(lambda: waits_for_a_lock(execute))
+
+        async def is_gone() -> bool:
+            return await other.get("session") is None
+
+        await until(is_gone)
+        await execute("COMMIT")
+        found = await call
+        assert await other.get("session") is None
+        assert change != "replace" or found is False
+
+
+async def test_what_is_alive_behind_a_lock_is_renewed_and_replaced_in_every_time_zone(url: str) -> None:
+    async with configured(url, init_command="SET time_zone = '+13:00'") as store:
+        for key in ("renewed", "replaced"):
+            await store.set(key, b"1", expires_in=100)
+        assert await store.renew("renewed", 1000)
+        assert await store.replace("replaced", b"2", expires_in=1000)
+        for key in ("renewed", "replaced"):
+            assert 990 <= (await store.expires_in(key) or 0) <= 1000

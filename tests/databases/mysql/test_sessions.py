@@ -29,14 +29,18 @@ async def test_a_logout_is_seen_by_others_whose_connections_do_not_commit(url: s
 
 
 STRANGE_MODES = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE"
-SETTINGS = "'autocommit', 'sql_mode', 'sql_notes', 'note_verbosity', 'innodb_lock_wait_timeout', 'character_set_client'"
+SETTINGS = (
+    "'autocommit', 'sql_mode', 'sql_notes', 'note_verbosity', 'innodb_lock_wait_timeout', 'character_set_client',"
+    " 'time_zone'"
+)
 STRANGE_SESSIONS: dict[str, dict[str, Any]] = {
     "the driver's defaults": {},
     "an old application's": {
         "autocommit": False,
         "charset": "gbk",
         "cursor_class": aiomysql.DictCursor,
-        "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET innodb_lock_wait_timeout = 7",
+        "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE;"
+        " SET innodb_lock_wait_timeout = 7, time_zone = '+05:30'",
         "sql_mode": f"'{STRANGE_MODES}'",
     },
     "without strictness": {"autocommit": True, "charset": "latin1", "sql_mode": "''"},

@@ -112,6 +112,8 @@ def test_what_the_parser_does_not_know_is_still_in_use() -> None:
 
 
 def unknown_constructs(sql: str) -> set[str]:
+    # Both servers have it, and the parser takes it for a function of somebody's.
+    sql = sql.replace("SYSDATE(3)", "UTC_TIMESTAMP(3)")
     found = {node for statement in sqlglot.parse(sql, read="mysql") if statement for node in statement.walk()}
     standard = {"OnConflict" for node in found if isinstance(node, exp.OnConflict) and not node.args.get("duplicate")}
     return {type(node).__name__ for node in found} - CONSTRUCTS | standard
