@@ -46,12 +46,13 @@ class Proxy:
     Args:
         target: The port of the server.
         port: The port to listen on, 0 for any.
+        host: Where the server is.
     """
 
-    def __init__(self, target: int, port: int = 0) -> None:
+    def __init__(self, target: int, port: int = 0, host: str = HOST) -> None:
         self.target = target
+        self.host = host
         self.port = port
-        self.host = HOST
         self.mode: Mode = "pass"
         self.delay = 0.0
         self.refuses = False
@@ -82,9 +83,9 @@ class Proxy:
             if random is None or random.random() < share:
                 link.reset()
 
-    async def move(self, target: int) -> None:
+    async def move(self, target: int, host: str = HOST) -> None:
         """Lead to another server from now on, as an address does that moves."""
-        self.target = target
+        self.target, self.host = target, host
         self.reset()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +113,7 @@ class Proxy:
             link.stuck = True
             await reader.read()  # until the client gives up
             return
-        answers, link.server = await asyncio.open_connection(HOST, self.target)
+        answers, link.server = await asyncio.open_connection(self.host, self.target)
         pumps = [
             asyncio.ensure_future(self._pump(reader, link.server, link, replies=False)),
             asyncio.ensure_future(self._pump(answers, link.client, link, replies=True)),

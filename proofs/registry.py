@@ -1,6 +1,6 @@
 """The promises, in the order in which they are tried."""
 
-from proofs import crashes, durability, histories, networks, soak
+from proofs import crashes, durability, failover, histories, hostile, networks, privileges, soak
 from proofs.databases import DATABASES, SERVERS
 from proofs.proof import Proof
 
@@ -46,6 +46,39 @@ _ALL = (
         soak.prove,
         seconds=240,
         short=0.02,
+    ),
+    Proof(
+        "hostile",
+        "Bad input raises an error that says what is wrong, and runs no statement but ours.",
+        DATABASES,
+        hostile.prove,
+        seconds=180,
+        short=0.02,
+    ),
+    Proof(
+        "privileges",
+        "The privileges of the documentation are enough at run time.",
+        SERVERS,
+        privileges.prove,
+        seconds=60,
+        short=1,
+    ),
+    Proof(
+        "failover",
+        "A failover loses no acknowledged write, and writes work within seconds of it.",
+        SERVERS,
+        failover.prove,
+        seconds=180,
+        short=0.1,
+    ),
+    Proof(
+        "galera",
+        "With one writing node, Galera loses no acknowledged write when that node fails.",
+        ("mariadb",),
+        failover.prove_galera,
+        seconds=180,
+        short=0,
+        optional=True,
     ),
 )
 
