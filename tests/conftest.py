@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.secrecy"]
 
-CHOSEN = frozenset(filter(None, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(",")))
+CHOSEN = frozenset(filter(None, map(str.strip, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(","))))
 """The backends to test, by name; all of them if there is none."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if unknown := CHOSEN - BACKENDS.keys():
+        names = ", ".join(map(repr, sorted(unknown)))
+        msg = f"LITESTAR_SQLSTORES_TEST_BACKENDS has {names}; known are {', '.join(BACKENDS)}"
+        raise pytest.UsageError(msg)
     config.addinivalue_line("markers", "formats(*names): run only with these data formats")
     config.addinivalue_line("markers", "needs(*capabilities): run only over backends that have them")
     config.addinivalue_line("markers", "about(*topics): what a backend may be tested for alone: `driver`, `data`")

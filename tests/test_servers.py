@@ -260,3 +260,25 @@ def test_redis_answers_after_a_restart() -> None:
             connection.sendall(b"CONFIG GET save\r\n")
             assert connection.recv(100) == b"*2\r\n$4\r\nsave\r\n$0\r\n\r\n"
     assert not server.is_running
+
+
+def test_a_backend_that_nobody_knows_is_an_error_and_not_skipped() -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--collect-only",
+            "tests/contract/test_add.py",
+        ],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "LITESTAR_SQLSTORES_TEST_BACKENDS": "sqlite-file, postgres"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "LITESTAR_SQLSTORES_TEST_BACKENDS has 'postgres'; known are sqlite-file, " in run.stderr

@@ -6,9 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from typing_extensions import Unpack
+from typing import Any, Unpack
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.extras import needing

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,7 +84,7 @@ async def test_set_many_takes_the_options_of_set(store: Store) -> None:
     assert await store.expires_in("b") == about(200)
     assert {row["owner"] for row in await rows(store)} == {None}
     await store.set_many({"a": b"2", "c": b"3"}, expires_in=0)
-    assert await store.get_many("abc") == {"b": b"3"}
+    assert await store.get_many(["a", "b", "c"]) == {"b": b"3"}
 
 
 async def test_nothing_is_written_if_a_key_is_none(store: Store) -> None:
@@ -114,3 +115,19 @@ async def test_many_callers_with_many_keys(store: Store) -> None:
     assert await asyncio.gather(*(store.renew_many(part, 200) for part in parts)) == [set(part) for part in parts]
     await asyncio.gather(*(store.delete_many(part) for part in parts[::2]))
     assert await asyncio.gather(*(store.get_many(part) for part in parts[:2])) == [{}, parts[1]]
+
+
+@pytest.mark.parametrize("keys", ["ab", b"ab", ""])
+async def test_one_text_is_no_list_of_keys(store: Store, keys: Any) -> None:
+    await store.set_many({"a": b"1", "b": b"2"})
+    calls = (store.get_many, store.delete_many, partial(store.renew_many, renew_for=10), store.set_many)
+    for call in calls:
+        with pytest.raises(InvalidKeyError, match=f"not (one )?{type(keys).__name__}"):
+            await call(keys)
+    assert await store.get_many(["a", "b"]) == {"a": b"1", "b": b"2"}
+
+
+async def test_what_is_no_mapping_is_not_set(store: Store) -> None:
+    wrong: Any = [("a", b"1")]
+    with pytest.raises(InvalidKeyError, match="items are a mapping of keys to values, not list"):
+        await store.set_many(wrong)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
+from litestar_sqlstores import InvalidKeyError
 from litestar_sqlstores.durations import Duration
 from litestar_sqlstores.store.overview import TIMES_TO_EXPIRY
 from tests.waiting import until
@@ -67,6 +70,11 @@ async def test_namespaces_are_those_of_the_store_and_its_children(stores: Stores
     assert await store.namespaces() == ["APP", "APP_a_b", "APP_b", "APP_z"]
     assert await store.with_namespace("a").namespaces() == ["APP_a_b"]
     assert [each.namespace for each in await store.stats()] == ["APP", "APPLE", "APP_a_b", "APP_b", "APP_z", "OTHER"]
+
+
+async def test_one_text_is_no_list_of_namespaces(store: Store) -> None:
+    with pytest.raises(InvalidKeyError, match="namespaces is 'LITESTAR'; it must be a list"):
+        await store.inspect("key", "LITESTAR")
 
 
 async def test_inspect_tells_all_but_the_value(store: Store) -> None:

@@ -141,6 +141,7 @@ async def test_a_child_namespace_shares_everything_but_its_keys(store: Store) ->
     assert child.namespace == "LITESTAR_child"
     assert child.with_namespace("grand").namespace == "LITESTAR_child_grand"
     assert (child.config, child.settings) == (store.config, store.settings)
+    assert child.table_name == store.table_name == "litestar_session"
     await child.set("a", b"of the child")
     assert await store.get("a") is None
     assert repr(child) == "AiosqliteStore(table='litestar_session', namespace='LITESTAR_child')"

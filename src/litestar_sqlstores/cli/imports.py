@@ -159,11 +159,19 @@ class Import:
 
         with Interruption() as interruption:
             imported, complete = self.target.run(take_over)
-        there = imported.found - imported.added
+        there = imported.found - imported.added - imported.refused
         text = f"imported {imported.added:,} sessions from {place}; {there:,} were here already"
+        if imported.refused:
+            text += f"; {imported.refused:,} cannot be stored here (value or owner too long, or no JSON) and stay there"
         if complete and not imported.found:
             text += hint
-        document = {**origin, "imported": imported.added, "already_here": there, "complete": complete}
+        document = {
+            **origin,
+            "imported": imported.added,
+            "already_here": there,
+            "refused": imported.refused,
+            "complete": complete,
+        }
         self.target.report(document, text if complete else f"stopped: {text}; run it again for the rest")
         if not complete:
             sys.exit(interruption.exit_code)

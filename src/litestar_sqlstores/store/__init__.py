@@ -138,6 +138,11 @@ class BaseSQLSpecStore(
         return self._settings
 
     @property
+    def table_name(self) -> str:
+        """The table, as SQLSpec's own stores call it."""
+        return self._settings.table
+
+    @property
     def durability(self) -> Durability:
         """What an acknowledged write to this namespace survives."""
         return self._durability

@@ -94,6 +94,10 @@ class Calls:
     # -- calls
 
     def _digests(self, keys: Iterable[str]) -> dict[str, bytes]:
+        if isinstance(keys, (str, bytes)):
+            # Which would be one key for each of its characters.
+            msg = f"keys are a list of str, not one {type(keys).__name__}; put the key into a list"
+            raise errors.InvalidKeyError(msg)
         return {key: self._digest(key) for key in keys}
 
     async def _each(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from litestar_sqlstores.durations import Duration, renewal_ms
+from litestar_sqlstores.errors import InvalidKeyError
 from litestar_sqlstores.store.calls import Calls, positive_ms
 from litestar_sqlstores.values import Value
 
@@ -23,6 +24,9 @@ class ManyKeys(Calls):
 
         Returns:
             The values that there are, by key.
+
+        Raises:
+            InvalidKeyError: ``keys`` is one text, and no list.
         """
         ttl = renewal_ms(renew_for)
         operation = self._operations.get_and_renew if ttl else self._operations.get
@@ -43,6 +47,9 @@ class ManyKeys(Calls):
 
         All values are checked before the first is written. If the database fails, some may have been written.
         """
+        if not isinstance(items, Mapping):
+            msg = f"items are a mapping of keys to values, not {type(items).__name__}"
+            raise InvalidKeyError(msg)
         digests = self._digests(items)
         entries = {
             key: self._entry(key, digests[key], value, expires_in, keep_ttl=keep_ttl, owner=owner)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import Inspected, Stats
 from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS
 from litestar_sqlstores.keys import key_digester
@@ -97,6 +98,9 @@ class Overview(Calls):
         Returns:
             One for each namespace that has an entry under the key, also if it has expired and was not removed yet.
         """
+        if isinstance(namespaces, (str, bytes)):
+            msg = f"namespaces is {namespaces!r}; it must be a list of namespaces"
+            raise errors.InvalidKeyError(msg)
         names = (self.namespace,) if namespaces is None else namespaces
         digests = [key_digester(name)(key) for name in names]
         rows: list[Inspected] = []
