@@ -24,7 +24,7 @@ bench-smoke: ## call every benchmark once, and count what calls cost
 
 bench: COMMAND = run
 bench: ## measure the stores beside their peers, or COMMAND=http, cost, cleanup; ARGS="..." are options of that
-	@$(TOX) exec -e bench-smoke -- python -m benchmarks $(COMMAND) $(ARGS)
+	@$(TOX) run -e bench -- $(COMMAND) $(ARGS)
 
 prove: ## try what the stores promise, for the better part of an hour; ARGS="--only crashes --backend sqlite" for a part
 	@$(TOX) run -e prove -- $(ARGS)

@@ -83,9 +83,10 @@ async def test_many_beyond_max_pending_go_in_parts_and_leave_no_call_behind(stor
 @on_a_store(max_pending=2)
 async def test_many_are_refused_where_others_fill_the_queue(store: Store) -> None:
     await store.create_table()
+    keys = list("abcd")
     others = [asyncio.ensure_future(store.get(key)) for key in "ab"]
     await asyncio.sleep(0)
-    for calls in (store.get_many("abcd"), store.set_many(dict.fromkeys("abcd", b"")), store.delete_many("abcd")):
+    for calls in (store.get_many(keys), store.set_many(dict.fromkeys(keys, b"")), store.delete_many(keys)):
         with pytest.raises(OverloadedError, match="max_pending"):
             await calls
     await asyncio.gather(*others)
