@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from litestar.di import Provide
-from litestar.middleware.session.server_side import ServerSideSessionConfig
 from litestar.plugins import CLIPlugin, InitPlugin
 from litestar.stores.registry import StoreRegistry, default_default_factory
 from sqlspec.extensions.litestar import SQLSpecPlugin
@@ -19,10 +18,9 @@ from litestar_sqlstores.durations import Duration
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.factory import create_store
 from litestar_sqlstores.migrations import register_migrations
-from litestar_sqlstores.rate_limits import SQLRateLimitConfig
-from litestar_sqlstores.registry import middleware_configs, refuse_kept_keys
-from litestar_sqlstores.sessions import SQLSessionConfig, StoreSessions
+from litestar_sqlstores.sessions import StoreSessions
 from litestar_sqlstores.settings import StoreOptions
+from litestar_sqlstores.startup import check_application
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 if TYPE_CHECKING:
@@ -179,7 +177,7 @@ class SQLStoresPlugin(InitPlugin, CLIPlugin):
 
     @asynccontextmanager
     async def _lifespan(self, store: BaseSQLSpecStore[Any], app: Litestar) -> AsyncGenerator[None, None]:
-        _check_names(app)
+        check_application(app)
         async with AsyncExitStack() as stack:
             # Behind the hooks of all plugins, also of those that other plugins brought along.
             hook = StoreSessions(app)
@@ -213,12 +211,3 @@ def _sqlspec_config(app_config: AppConfig) -> object:
         msg = f"the application has {found}; give SQLStoresPlugin the config or URL of its database"
         raise ConfigurationError(msg)
     return configs[0]
-
-
-def _check_names(app: Litestar) -> None:
-    """See now, and not at the first request, whether sessions and rate limits have stores that can serve them."""
-    for config in middleware_configs(app):
-        if isinstance(config, (SQLSessionConfig, SQLRateLimitConfig)):
-            config.get_store_from_app(app)
-        elif isinstance(config, ServerSideSessionConfig):
-            refuse_kept_keys(config.get_store_from_app(app))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.store import BaseSQLSpecStore
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.stores.base import Store
 
-__all__ = ("middleware_configs", "refuse_kept_keys", "registered_store")
+__all__ = ("refuse_kept_keys", "registered_store")
 
 
 def registered_store(app: Litestar, name: str, wanted_by: str) -> BaseSQLSpecStore[Any]:
@@ -49,13 +48,3 @@ def refuse_kept_keys(store: Store) -> None:
             " ids: take it out of keep_keys, or give the sessions another store"
         )
         raise ConfigurationError(msg)
-
-
-def middleware_configs(app: Litestar) -> Iterator[object]:
-    """The configs of all middleware on the routes of an application, such as those of sessions and rate limits."""
-    for route in app.routes:
-        for handler in getattr(route, "route_handlers", None) or [cast("Any", route).route_handler]:
-            for middleware in handler.resolve_middleware():
-                arguments = getattr(middleware, "kwargs", {})
-                config = arguments.get("config", getattr(arguments.get("backend"), "config", None))
-                yield getattr(config, "session_backend_config", config)
