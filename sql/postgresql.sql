@@ -7,6 +7,12 @@
 -- than the general one, and plan again at each execution: up to three times the cost of running a statement for one key.
 -- OFFSET 0 keeps a look-up by key a look-up by key: without it, the general plan may join against the whole table.
 --
+-- What waits for a lock judges expiry when it has it, by clock_timestamp(): now() is the time when the transaction began, and
+-- a row that was only locked meanwhile is not judged again. Rows are locked in the order of their keys.
+--
+-- A row's place (ctid) is a quick way back to it, but no identity: partitions and children of a table have the same places.
+-- So what is removed by it has to meet the condition there, too.
+--
 -- What writes keys says for its own transaction whether the answer waits for the disk, in the sub-select that has their
 -- array: it runs once, takes no round trip, and leaves no trace on a connection that others use too.
 --
@@ -22,11 +28,11 @@ WHERE s.key_digest = ANY((SELECT $1::bytea[])::bytea[])
   AND (s.expires_at IS NULL OR s.expires_at > now())
 
 -- name: get-and-renew
--- As get, and whether a key was renewed; expiries that would move by more than the tolerance are written. An update that
--- lost a race against a newer value, or a newer expiry, finds another expires_at and does nothing.
+-- As get, and whether a key was renewed; expiries that would move by more than the tolerance are written. What lost a race
+-- against a newer value, or a newer expiry, finds another expires_at and does nothing.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-with-data */, renewed AS (
-  /* include: renew-alive */
+WITH /* include: alive-with-data */, /* include: locked-and-due */, renewed AS (
+  /* include: renew-locked */
   RETURNING s.key_digest
 )
 SELECT s.key_digest, /* slot: data_out */, s.key_digest IN (SELECT r.key_digest FROM renewed AS r)
@@ -35,19 +41,22 @@ FROM alive AS s
 -- name: renew
 -- The keys that are alive, renewed where that is due, as in get-and-renew.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-without-data */, renewed AS (
-  /* include: renew-alive */
+WITH /* include: alive-without-data */, /* include: locked-and-due */, renewed AS (
+  /* include: renew-locked */
+  RETURNING s.key_digest
 )
 SELECT key_digest FROM alive
+WHERE /* include: not-expired-meanwhile */
 
 -- name: renew-counted
 -- As renew; each row also has how many were renewed in all.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-without-data */, renewed AS (
-  /* include: renew-alive */
-  RETURNING 1
+WITH /* include: alive-without-data */, /* include: locked-and-due */, renewed AS (
+  /* include: renew-locked */
+  RETURNING s.key_digest
 )
 SELECT key_digest, (SELECT count(*) FROM renewed) FROM alive
+WHERE /* include: not-expired-meanwhile */
 
 -- name: remaining
 -- The milliseconds that keys will live, NULL for ever, of those that are alive.
@@ -83,7 +92,7 @@ WHERE NOT EXISTS (
 ORDER BY n.key_digest
 ON CONFLICT (key_digest) DO UPDATE SET
   data = excluded.data,
-  expires_at = excluded.expires_at,
+  /* include: replaced-expiry */,
   owner = excluded.owner,
   key_text = excluded.key_text,
   /* include: replaced */
@@ -107,7 +116,7 @@ WHERE NOT EXISTS (
 ORDER BY n.key_digest
 ON CONFLICT (key_digest) DO UPDATE SET
   data = excluded.data,
-  expires_at = CASE WHEN s.expires_at <= now() THEN NULL ELSE s.expires_at END,
+  expires_at = CASE WHEN s.expires_at <= clock_timestamp() THEN NULL ELSE s.expires_at END,
   owner = excluded.owner,
   key_text = excluded.key_text,
   /* include: replaced */
@@ -115,20 +124,29 @@ ON CONFLICT (key_digest) DO UPDATE SET
 -- name: replace
 -- Replace entries that are alive and, where that is asked for, hold the expected data; returns their keys.
 -- $1 bytea[]: key digests, $2 bytea[]: data, $3 bigint[]: times to live, $4 text[]: owners, $5 bytea[]: expected data
-UPDATE /* slot: table */ AS s
-SET data = /* slot: data_in */,
-  expires_at = now() + n.ttl * interval '1 millisecond',
-  owner = n.owner,
-  updated_at = now()
-FROM (
+WITH new AS MATERIALIZED (
   SELECT * FROM unnest(
     /* slot: keys_to_write */, (SELECT $2::bytea[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bytea[])
   ) AS u (key_digest, data, ttl, owner, expected)
   /* include: no-limit */
+), locked AS MATERIALIZED (
+  SELECT n.key_digest, n.data, n.ttl, n.owner, s.expires_at
+  FROM new AS n
+  JOIN /* slot: table */ AS s ON s.key_digest = n.key_digest
+    AND (n.expected IS NULL OR s.data = /* slot: data_expected */)
+  FOR NO KEY UPDATE OF s
+)
+UPDATE /* slot: table */ AS s
+SET data = /* slot: data_in */,
+  expires_at = clock_timestamp() + n.ttl * interval '1 millisecond',
+  owner = n.owner,
+  updated_at = clock_timestamp()
+FROM (
+  SELECT * FROM locked AS l
+  WHERE l.expires_at IS NULL OR l.expires_at > clock_timestamp()
+  /* include: no-limit */
 ) AS n
 WHERE s.key_digest = n.key_digest
-  AND (s.expires_at IS NULL OR s.expires_at > now())
-  AND (n.expected IS NULL OR s.data = /* slot: data_expected */)
 RETURNING s.key_digest
 
 -- name: increment
@@ -141,11 +159,16 @@ FROM unnest(
 ) AS n (key_digest, namespace, amount, ttl, key_text)
 ORDER BY n.key_digest
 ON CONFLICT (key_digest) DO UPDATE SET
-  data = CASE WHEN s.expires_at <= now() THEN excluded.data ELSE /* slot: number_sum */ END,
-  expires_at = CASE WHEN s.expires_at <= now() THEN excluded.expires_at ELSE s.expires_at END,
-  owner = CASE WHEN s.expires_at <= now() THEN NULL ELSE s.owner END,
+  (data, expires_at, owner, created_at) = (
+    SELECT
+      CASE WHEN e.has_expired THEN excluded.data ELSE /* slot: number_sum */ END,
+      CASE WHEN e.has_expired THEN excluded.expires_at + (clock_timestamp() - now()) ELSE s.expires_at END,
+      CASE WHEN e.has_expired THEN NULL ELSE s.owner END,
+      CASE WHEN e.has_expired THEN clock_timestamp() ELSE s.created_at END
+    FROM (SELECT s.expires_at <= clock_timestamp() AS has_expired OFFSET 0) AS e
+  ),
   key_text = excluded.key_text,
-  /* include: replaced */
+  updated_at = clock_timestamp()
 RETURNING s.key_digest, /* slot: number_out */
 
 -- name: delete
@@ -162,31 +185,46 @@ WHERE key_digest IN (
 -- name: delete-namespace
 -- Remove entries of a namespace and its children, which have its name and an underscore in front. The locks make a batch
 -- that is not full the last one: rows that others remove meanwhile do not count.
+--
+-- The rows come from the index in its order, as many as are needed: to sort all there are for each batch, or to pass over the
+-- places of those removed before, would cost more for each row the more there are.
 -- $1 text: namespace, $2 bigint: how many at most
 DELETE FROM /* slot: table */
-WHERE key_digest IN (
+WHERE key_digest = ANY(ARRAY(
   SELECT key_digest FROM /* slot: table */
-  WHERE namespace = $1 OR (namespace >= $1 || '_' AND namespace < $1 || '`')
+  WHERE ctid = ANY(ARRAY(
+    (SELECT ctid FROM /* slot: table */ WHERE namespace >= $1 AND namespace <= $1 ORDER BY namespace LIMIT $2)
+    UNION ALL
+    (
+      SELECT ctid FROM /* slot: table */
+      WHERE namespace >= $1 || '_' AND namespace < $1 || '`'
+      ORDER BY namespace
+      LIMIT $2
+    )
+    LIMIT $2
+  )) AND /* include: in-namespace */
   ORDER BY key_digest
-  LIMIT $2
   FOR UPDATE
-)
+)) AND /* include: in-namespace */
 
 -- name: delete-prefix
 -- Remove entries of a namespace, but of none of its children, whose key text starts with a prefix: is in the range that begins with it.
 -- $1 text: namespace, $2 text: prefix, $3 text: end of the range, $4 bigint: how many at most
 DELETE FROM /* slot: table */
-WHERE key_digest IN (
+WHERE key_digest = ANY(ARRAY(
   SELECT key_digest FROM /* slot: table */
-  WHERE namespace = $1 AND key_text >= $2 AND key_text < $3
+  WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM /* slot: table */
+    WHERE namespace = $1 AND key_text >= $2 AND key_text < $3
+    ORDER BY key_text
+    LIMIT $4
+  )) AND namespace = $1 AND key_text >= $2 AND key_text < $3
   ORDER BY key_digest
-  LIMIT $4
   FOR UPDATE
-)
+)) AND namespace = $1 AND key_text >= $2 AND key_text < $3
 
 -- name: delete-expired
--- Remove expired rows, passing over those that others hold. Where a row lies is quicker to come back to than its key; it is
--- locked, and stays there.
+-- Remove expired rows, passing over those that others hold. Where a row lies is quicker to come back to than its key.
 -- $1 bigint: how many at most
 DELETE FROM /* slot: table */
 WHERE ctid = ANY(ARRAY(
@@ -195,7 +233,7 @@ WHERE ctid = ANY(ARRAY(
   ORDER BY expiry_bucket
   LIMIT $1
   FOR UPDATE SKIP LOCKED
-))
+)) AND expires_at <= now()
 
 -- name: owned
 -- Entries of an owner that are alive, the ones last written first; times as milliseconds since 1970.
@@ -266,11 +304,11 @@ FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bigint[], $5::text[])
 ORDER BY n.key_digest
 ON CONFLICT (key_digest) DO UPDATE SET
   data = excluded.data,
-  expires_at = excluded.expires_at,
+  /* include: replaced-expiry */,
   owner = excluded.owner,
   key_text = NULL,
   /* include: replaced */
-WHERE s.expires_at <= now()
+WHERE s.expires_at <= clock_timestamp()
 
 -- name: sqlspec-sessions
 -- Live rows of a table that SQLSpec's own store has made, in order: id, data, and the milliseconds that they will live, NULL
@@ -400,25 +438,42 @@ alive AS MATERIALIZED (
   ) AS s
 )
 
--- fragment: renew-alive
+-- fragment: locked-and-due
+locked AS MATERIALIZED (
+  SELECT d.key_digest, d.expires_at, d.ttl
+  FROM (
+    SELECT * FROM alive AS a
+    WHERE a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
+                               AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
+    /* include: no-limit */
+  ) AS d
+  JOIN /* slot: table */ AS s ON s.key_digest = d.key_digest AND s.expires_at = d.expires_at
+  FOR NO KEY UPDATE OF s
+)
+
+-- fragment: renew-locked
 UPDATE /* slot: table */ AS s
-SET expires_at = now() + d.ttl * interval '1 millisecond', updated_at = now()
-FROM (
-  SELECT * FROM alive AS a
-  WHERE a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
-                             AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
-  /* include: no-limit */
-) AS d
+SET expires_at = clock_timestamp() + d.ttl * interval '1 millisecond', updated_at = clock_timestamp()
+FROM (SELECT * FROM locked AS l WHERE l.expires_at > clock_timestamp() /* include: no-limit */) AS d
 WHERE s.key_digest = d.key_digest AND s.expires_at = d.expires_at
+
+-- fragment: not-expired-meanwhile
+key_digest NOT IN (
+  SELECT l.key_digest FROM locked AS l WHERE l.key_digest NOT IN (SELECT r.key_digest FROM renewed AS r)
+)
 
 -- fragment: no-limit
 -- The planner does not know that there is none, and expects few rows. So it looks up each one, and rows are locked in the
 -- order of the keys; all but the smallest tables are not joined as a whole, in the order of their pages.
 LIMIT (SELECT NULL::bigint)
 
+-- fragment: replaced-expiry
+-- What is to be inserted was computed before the lock was there.
+expires_at = excluded.expires_at + (clock_timestamp() - now())
+
 -- fragment: replaced
-updated_at = now(),
-  created_at = CASE WHEN s.expires_at <= now() THEN now() ELSE s.created_at END
+updated_at = clock_timestamp(),
+  created_at = CASE WHEN s.expires_at <= clock_timestamp() THEN clock_timestamp() ELSE s.created_at END
 
 -- fragment: data_type_bytes
 bytea
@@ -456,11 +511,20 @@ convert_to(n.amount::text, 'UTF8')
 -- fragment: number_in_json
 to_jsonb(n.amount)
 
+-- fragment: in-namespace
+(namespace = $1 OR (namespace >= $1 || '_' AND namespace < $1 || '`'))
+
 -- fragment: number_sum_bytes
-convert_to((convert_from(s.data, 'UTF8')::bigint + convert_from(excluded.data, 'UTF8')::bigint)::text, 'UTF8')
+-- A cast takes spaces and a plus as well; what is no number becomes an empty text, which is in no error message.
+convert_to((
+  (CASE WHEN encode(s.data, 'escape') ~ '^-?[0-9]+$' THEN encode(s.data, 'escape') ELSE '' END)::bigint
+  + convert_from(excluded.data, 'UTF8')::bigint
+)::text, 'UTF8')
 
 -- fragment: number_sum_json
-to_jsonb(s.data::text::bigint + excluded.data::text::bigint)
+to_jsonb(
+  (CASE WHEN s.data::text ~ '^-?[0-9]+$' THEN s.data::text ELSE '' END)::bigint + excluded.data::text::bigint
+)
 
 -- fragment: number_out_bytes
 convert_from(s.data, 'UTF8')::bigint

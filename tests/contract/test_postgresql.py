@@ -154,7 +154,7 @@ async def own_database(database: Database, administrator: Any) -> AsyncIterator[
 
 @pytest.mark.parametrize("statement", ["get_and_renew", "renew", "renew_counted", "replace"])
 @pytest.mark.parametrize("rows_there", [0, 100, 2000])
-async def test_rows_to_update_are_looked_up_in_the_order_of_the_keys(
+async def test_rows_to_update_are_locked_in_the_order_of_the_keys(
     store: Store, administrator: Any, rows_there: int, statement: str
 ) -> None:
     """Whatever the planner knows: joined as a whole, the table would be locked in the order of its pages."""
@@ -164,10 +164,12 @@ async def test_rows_to_update_are_looked_up_in_the_order_of_the_keys(
             await administrator.execute(f"VACUUM ANALYZE {quoted_table(store)}")
         prepared = await administrator.prepare(store._backend.sql[statement])
         (plan,) = await prepared.explain(*([] for _ in prepared.get_parameters()))
-        (update,) = parts_of_plan(plan["Plan"], "ModifyTable")
-        (join,) = update["Plans"]
+        (lock,) = parts_of_plan(plan["Plan"], "LockRows")
+        (join,) = lock["Plans"]
         assert join["Node Type"] == "Nested Loop"
-        assert [part["Node Type"] for part in join["Plans"]] == ["Subquery Scan", "Index Scan"]
+        given, row = (part["Node Type"] for part in join["Plans"])
+        assert given in {"Subquery Scan", "CTE Scan"}
+        assert row == "Index Scan"
 
 
 def parts_of_plan(plan: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:

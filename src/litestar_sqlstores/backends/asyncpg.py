@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import asyncpg
 from asyncpg import exceptions as pg
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 
+from litestar_sqlstores.backends.asyncpg_client import Connection, Session, borrow, goes_through_a_pooler
 from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.records import (
     NEVER,
@@ -21,14 +22,12 @@ from litestar_sqlstores.backends.records import (
     Renewed,
     Replacement,
 )
-from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.coalescing import Failure, Kill
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AsyncpgBackend", "AsyncpgStore")
 
 OLDEST = 12
-DISCARD_SECONDS = 1.0
-"""How long the server may take to cancel a statement before its connection is cut."""
 
 # How asyncpg says that it knows of a connection's end, or is in the midst of it, and does not try to use it.
 _GONE = ("connection is closed", "connection has been released back to the pool", "another operation")
@@ -46,6 +45,9 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
         ),
         Failure.WRONG_SCHEMA,
     ),
+    ((pg.ReadOnlySQLTransactionError,), Failure.READ_ONLY),
+    # Poolers and DEALLOCATE ALL take statements away; the server has not run what it does not know.
+    ((pg.InvalidSQLStatementNameError, pg.DuplicatePreparedStatementError), Failure.NOT_SENT),
     ((pg.DeadlockDetectedError, pg.SerializationError, pg.LockNotAvailableError), Failure.CONFLICT),
     ((pg.DataError, ValueError), Failure.BAD_VALUE),
     (
@@ -56,6 +58,8 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
             pg.CannotConnectNowError,
             pg.IdleSessionTimeoutError,
             pg.TooManyConnectionsError,
+            # None of several servers is the primary.
+            asyncpg.TargetServerAttributeNotMatched,
             asyncpg.InterfaceError,
             OSError,
             asyncio.TimeoutError,
@@ -65,41 +69,34 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
 )
 
 
-class Connection(Protocol):
-    """What this backend needs of asyncpg's connections, and of the proxies that its pool hands out."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Run a statement, or a script; its status."""
-        ...
-
-    async def fetch(self, query: str, *args: object) -> list[Any]:
-        """Run a statement; its rows."""
-        ...
-
-    def get_server_version(self) -> Any:
-        """The version of the server, with its ``major`` number."""
-
-    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - as asyncpg has it
-        """Cancel what runs and close."""
-
-
-class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
+class AsyncpgBackend(Backend[AsyncpgConfig, Session]):
     """The statements of PostgreSQL through asyncpg: one for a batch, its columns as arrays."""
 
     dialect = "postgresql"
     imports_sqlspec = True
     relaxes = True
     _met_server = False
+    _is_read_only = False
+    """Whether a server has said so whose connections are still in the pool."""
 
     def variants(self) -> tuple[str, ...]:
         return (self.settings.data_format, self.durability)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
-        async with super().connect() as connection:
+    async def connect(self) -> AsyncIterator[Session]:
+        if self.owns_pool and self.config.connection_instance is None:
+            await self._prepare_pool()
+        async with borrow(self.config) as session:
             if not self._met_server:
-                self._meet_server(connection)
-            yield connection
+                self._meet_server(session.connection)
+            yield session
+
+    async def _prepare_pool(self) -> None:
+        settings = self.config.connection_config
+        # Pools connect by themselves, too.
+        settings.setdefault("timeout", self.connect_timeout)
+        if "statement_cache_size" not in settings and await goes_through_a_pooler(settings):
+            settings["statement_cache_size"] = 0
 
     def _meet_server(self, connection: Connection) -> None:
         version = connection.get_server_version()
@@ -108,6 +105,8 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
         self._met_server = True
 
     def classify(self, error: Exception) -> Failure:
+        if isinstance(error, pg.ReadOnlySQLTransactionError):
+            self._is_read_only = True
         own = (asyncpg.InterfaceError, asyncpg.InternalClientError)
         if isinstance(error, own) and any(text in str(error) for text in _GONE):
             return Failure.NOT_SENT
@@ -116,17 +115,19 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
     def forget_pool(self) -> None:
         self.config.connection_instance = None
 
-    async def discard(self, connection: Connection) -> None:
-        # Closing waits until the server has cancelled what it runs. A connection that has ended is no longer ours, and
-        # one that does not close in time is gone too.
-        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, asyncio.TimeoutError):
-            await connection.close(timeout=DISCARD_SECONDS)
+    async def discard(self, connection: Session) -> Kill | None:
+        pool = self.config.connection_instance
+        if self._is_read_only and self.owns_pool and pool is not None:
+            # The others lead to the same server.
+            self._is_read_only = False
+            await cast("Any", pool).expire_connections()
+        return await connection.discard()
 
-    async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    async def get(self, connection: Session, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return dict(await connection.fetch(self.sql["get"], keys))
 
     async def get_and_renew(
-        self, connection: Connection, renewals: Mapping[bytes, Renewal]
+        self, connection: Session, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
         found: dict[bytes, bytes] = {}
         due = []
@@ -136,56 +137,56 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Connection]):
                 due.append(key)
         return Renewed(found, len(due), due)
 
-    async def renew(self, connection: Connection, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
+    async def renew(self, connection: Session, renewals: Mapping[bytes, Renewal]) -> Renewed[Iterable[bytes]]:
         if self.settings.observer is None:
             rows = await connection.fetch(self.sql["renew"], *_columns(renewals))
             return Renewed([key for (key,) in rows], None)
         rows = await connection.fetch(self.sql["renew_counted"], *_columns(renewals))
         return Renewed([key for key, _ in rows], rows[0][1] if rows else 0)
 
-    async def remaining(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+    async def remaining(self, connection: Session, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         rows = await connection.fetch(self.sql["remaining"], keys)
         return {key: NEVER if remaining is None else remaining for key, remaining in rows}
 
-    async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def set(self, connection: Session, entries: Mapping[bytes, Entry]) -> int:
         return _affected(await connection.execute(self.sql["set"], *_columns(entries)))
 
-    async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def set_keeping_ttl(self, connection: Session, entries: Mapping[bytes, Entry]) -> int:
         keys, namespaces, data, _, _, owners, texts = _columns(entries)
         status = await connection.execute(self.sql["set_keeping_ttl"], keys, namespaces, data, owners, texts)
         return _affected(status)
 
-    async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
+    async def replace(self, connection: Session, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
         keys, _, data, ttls, _, owners, _ = _columns({key: new.entry for key, new in replacements.items()})
         expected = [new.expected for new in replacements.values()]
         rows = await connection.fetch(self.sql["replace"], keys, data, ttls, owners, expected)
         return [row[0] for row in rows]
 
-    async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
+    async def increment(self, connection: Session, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
         rows = ((each.namespace, each.amount, each.ttl, each.key_text) for each in increments.values())
         return dict(await connection.fetch(self.sql["increment"], list(increments), *zip(*rows, strict=True)))
 
-    async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
+    async def add(self, connection: Session, entries: Mapping[bytes, Entry]) -> int:
         keys, namespaces, data, ttls, _, owners, _ = _columns(entries)
         return _affected(await connection.execute(self.sql["add"], keys, namespaces, data, ttls, owners))
 
-    async def delete(self, connection: Connection, keys: Sequence[bytes]) -> None:
+    async def delete(self, connection: Session, keys: Sequence[bytes]) -> None:
         await connection.execute(self.sql["delete"], keys)
 
-    async def fetch(self, connection: Connection, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+    async def fetch(self, connection: Session, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
         return await connection.fetch(self.sql[name], *parameters.values())
 
-    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+    async def execute(self, connection: Session, name: str, **parameters: Any) -> int:
         return _affected(await connection.execute(self.sql[name], *parameters.values()))
 
     async def sqlspec_sessions(
-        self, connection: Connection, table: str, after: str, limit: int
+        self, connection: Session, table: str, after: str, limit: int
     ) -> Sequence[ForeignSession]:
         # SQLSpec does not quote names, and PostgreSQL has those in lower case.
         sql = self.sql_for(table.lower())["sqlspec_sessions"]
         return [ForeignSession(*row) for row in await connection.fetch(sql, after, limit)]
 
-    async def delete_sqlspec_sessions(self, connection: Connection, table: str, ids: Sequence[str]) -> None:
+    async def delete_sqlspec_sessions(self, connection: Session, table: str, ids: Sequence[str]) -> None:
         await connection.execute(self.sql_for(table.lower())["delete_sqlspec_sessions"], ids)
 
 

@@ -1,0 +1,1 @@
+"""What becomes of a store when the network, the server or what stands between them fails."""
