@@ -67,8 +67,9 @@ class Session:
 
     async def discard(self) -> Kill | None:
         """End the connection; returns how to cancel its statement, unless the server has said that none is left."""
-        if not self.connection.is_closed():
-            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, asyncio.TimeoutError):
+        # One that has ended is an InterfaceError, since the pool has taken it back already.
+        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, asyncio.TimeoutError):
+            if not self.connection.is_closed():
                 # That waits until the server has cancelled what it runs.
                 await self.connection.close(timeout=CLOSE_SECONDS)
                 return None
