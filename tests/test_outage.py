@@ -171,12 +171,13 @@ async def test_a_server_that_is_away_is_waited_for_and_said_to_be_away(server: P
             calls = [store.get("key"), store.set("key", b"2"), store.create_table(), store.delete_all()]
             answers = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(answer) for answer in answers} == {UnavailableError}
-            assert all(isinstance(answer, ConnectionError) and not answer.outcome_unknown for answer in answers)
+            assert all(isinstance(answer, ConnectionError) for answer in answers)
+            assert not any(answer.outcome_unknown for answer in answers if isinstance(answer, UnavailableError))
         async with create_store(dsn, timeout=PATIENCE) as store:
             early = asyncio.gather(store.get("key"), store.set("other", b"2"))
             await asyncio.sleep(0.1)
             await asyncio.to_thread(server.start)
-            assert await early == [b"1", None]
+            assert (await early)[0] == b"1"
     finally:
         if not server.is_running:
             await asyncio.to_thread(server.start)

@@ -22,13 +22,13 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
-default_pool_size = 4
+default_pool_size = {size}
 max_client_conn = 200
 """
 
 
 class PgBouncer(PrivateServer):
-    """A PgBouncer of our own in front of a server: few connections there, shared by all clients.
+    """A PgBouncer of our own in front of a server.
 
     Args:
         server: The server.
@@ -57,7 +57,14 @@ class PgBouncer(PrivateServer):
     def _command(self, directory: Path) -> list[str]:
         configuration = directory / "pgbouncer.ini"
         # The port may have been taken since.
-        text = CONFIGURATION.format(host=HOST, server=self._server.port, port=self.port, mode=self._mode)
+        text = CONFIGURATION.format(
+            host=HOST,
+            server=self._server.port,
+            port=self.port,
+            mode=self._mode,
+            # Few that clients share; a session has one for as long as its client keeps it.
+            size=3 if self._mode == "transaction" else 30,
+        )
         configuration.write_text(text)
         return [self._program, str(configuration)]
 
