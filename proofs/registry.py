@@ -1,6 +1,6 @@
 """The promises, in the order in which they are tried."""
 
-from proofs import crashes, durability, failover, histories, hostile, networks, privileges, soak
+from proofs import browsers, crashes, durability, failover, histories, hostile, networks, privileges, soak
 from proofs.databases import DATABASES, SERVERS
 from proofs.proof import Proof
 
@@ -79,6 +79,14 @@ _ALL = (
         seconds=180,
         short=0,
         optional=True,
+    ),
+    Proof(
+        "browsers",
+        "No browser gets what is another's, whatever it visits and when.",
+        ("sqlite", "postgresql"),
+        browsers.prove,
+        seconds=420,
+        short=0.01,
     ),
 )
 

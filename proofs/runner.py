@@ -18,7 +18,7 @@ from tests.servers import ServerUnavailable
 
 __all__ = ("Line", "run")
 
-GRACE = 60.0
+GRACE = 90.0
 """Seconds to start and end servers, on top of a proof's budget."""
 
 

@@ -34,6 +34,9 @@ async def use(store: BaseSQLSpecStore[Any], items: Sequence[tuple[Any, Any]], du
     with _refusals(texts):
         await store.set_many(given, duration)
         await store.get_many(given, renew_for=duration)
+        await store.renew_many(given, 5000)
+        await store.get_many(given, renew_for=500)
+        await store.set_many(given, keep_ttl=True)
     for key, value in items[:2]:
         for call in _operations(store, key, value, duration, owner):
             with _refusals(texts):

@@ -27,11 +27,14 @@ TOKEN = re.compile(r"\w+|[^\w\s]")
 REPETITION = re.compile(r"((?:\S+ ){1,60}?)\1+")
 
 
-@lru_cache(maxsize=100_000)
 def shape(statement: str) -> str:
     """A statement without its literals and names, and with what repeats itself said once."""
     without = NAME.sub(" name ", LITERAL.sub(" ? ", statement))
-    tokens = "".join(f"{token} " for token in TOKEN.findall(without))
+    return _said_once("".join(f"{token} " for token in TOKEN.findall(without)))
+
+
+@lru_cache(maxsize=100_000)
+def _said_once(tokens: str) -> str:
     return REPETITION.sub(r"\1", tokens)
 
 
