@@ -7,8 +7,10 @@ import contextlib
 import logging
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from litestar_sqlstores.coalescing import run_in
 from litestar_sqlstores.durations import Duration, ttl_ms
 from litestar_sqlstores.errors import ConfigurationError, DurationError, StoreError
 
@@ -88,10 +90,9 @@ class ScheduledCleanup:
         exc_tb: TracebackType | None,
     ) -> None:
         """Stop at once; a batch that is under way may still take effect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if (task := self._task) is not None:
             self._task = None
+            await run_in(task.get_loop(), partial(_stop, task), self._store.settings.timeout)
 
     async def _run(self) -> None:
         # Workers that start together should not clean together.
@@ -115,3 +116,8 @@ class ScheduledCleanup:
         level = logging.INFO if removed else logging.DEBUG
         logger.log(level, "cleanup removed %d expired entries in %.1f s", removed, seconds, extra=extra)
         return True
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

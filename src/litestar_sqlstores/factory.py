@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Unpack
 
 from litestar_sqlstores.errors import ConfigurationError
@@ -157,8 +158,8 @@ def _from_url(url: str, options: StoreOptions) -> BaseSQLSpecStore[Any]:
             settings = resolve_settings(options, None, store_class.backend.options, backend.store_name)
             # One connection more than the store uses, so that none of its lanes waits while another is given back.
             connection_config = _read_url(backend, url, settings.max_connections + 1)
-            config = _import(backend.config)(connection_config=connection_config)
-            return store_class._with_own_config(config, **options)
+            make_config = partial(_import(backend.config), connection_config=connection_config)
+            return store_class._with_own_config(make_config, **options)
     known = [f"{name}://, {name}+{backend.driver}://" for backend in BACKENDS for name in backend.schemes]
     if separator:
         what = f"scheme {given!r}" if re.fullmatch(r"[a-z0-9+.-]*", given) else "a text that is no URL"

@@ -16,6 +16,7 @@ from sqlspec.adapters.asyncpg import AsyncpgConfig
 from litestar_sqlstores import ConfigurationError, DatabaseError, create_store
 from tests.backends import BACKENDS, Backend, Database, Stores, quoted_table, rows
 from tests.contract.helpers import ALL, about
+from tests.unit.threads import PATIENCE, LoopThread, in_thread
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -283,3 +284,74 @@ async def test_a_server_that_is_too_old_is_refused_at_the_first_use(
                     await call
         await store.create_table()
         assert await store.get("key") is None
+
+
+def test_threads_that_use_a_store_in_turn_share_its_connections(database: Database, data_format: Any) -> None:
+    name = f"litestar_sqlstores_threads_{data_format}"
+
+    async def connections() -> int:
+        found = await asyncpg.connect(dsn)
+        try:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+            count: int = await found.fetchval(query, name)
+            return count
+        finally:
+            await found.close()
+
+    async def use() -> None:
+        await asyncio.gather(*(store.get(str(number)) for number in range(300)))
+
+    dsn = database.url
+    store = create_store(
+        f"{dsn}{'&' if '?' in dsn else '?'}application_name={name}",
+        table=database.table,
+        data_format=data_format,
+        max_connections=4,
+    )
+    most = 0
+    with LoopThread() as one, LoopThread() as other:
+        one.call(store.create_table)
+        for _ in range(10):
+            for thread in (one, other):
+                thread.call(use)
+                in_thread(lambda: asyncio.run(use())).result(PATIENCE)
+                most = max(most, asyncio.run(connections()))
+        assert 1 <= most <= 4
+    # asyncio.run closes what it opens, though nobody has closed the store.
+    for _ in range(3):
+        asyncio.run(use())
+
+    async def all_gone() -> bool:
+        return await connections() == 0
+
+    asyncio.run(until(all_gone))
+
+
+async def test_a_pool_serves_the_event_loop_that_it_was_opened_in(database: Database, data_format: Any) -> None:
+    async with on(database) as stores:
+        store = stores()
+        await store.create_table()
+        # The application's own query has opened the pool, or the store has: its calls are made here.
+        assert await asyncio.to_thread(lambda: asyncio.run(store.get("key"))) is None
+        pool = store.config.connection_instance
+        assert pool is not None
+        other = stores.on(store.config, table=database.table)
+        assert await asyncio.to_thread(lambda: asyncio.run(other.get("key"))) is None
+        assert store.config.connection_instance is pool
+
+
+def test_the_pool_of_a_config_that_the_store_opens_unasked_ends_with_its_event_loop(
+    database: Database, data_format: Any
+) -> None:
+    config = database.new_config(5)
+    store = create_store(config, table=database.table, data_format=data_format)
+
+    async def use(*, close: bool) -> None:
+        await store.create_table()
+        if close:
+            await store.aclose()
+            assert config.connection_instance is not None
+
+    for close in (False, True, False):
+        asyncio.run(use(close=close))
+        assert config.connection_instance is None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from litestar_sqlstores.coalescing import Coalescer, Connector, Failure, Kill, Limits, Operation, Together
+from litestar_sqlstores.coalescing import Connector, Failure, Home, Kill, Limits, Operation, Together
 from litestar_sqlstores.observability import Observer
 from tests.unit.fake_errors import DriverError, classify, describe, fail
 from tests.unit.footprint import footprint
@@ -109,6 +109,8 @@ class FakeDatabase:
         most: The most connections in use, statements running and writes running at a time.
         violations: What the coalescer did that no database should have to bear.
         coalescers: Every coalescer made for it.
+        closed: The event loops in which its connector was closed.
+        left: The event loops that were left, and whether that was their end.
     """
 
     def __init__(self) -> None:
@@ -127,7 +129,9 @@ class FakeDatabase:
         self.connected: set[Connection] = set()
         self.most: Counter[str] = Counter()
         self.violations: list[str] = []
-        self.coalescers: list[Coalescer[Connection]] = []
+        self.coalescers: list[Home[Connection]] = []
+        self.closed: list[asyncio.AbstractEventLoop] = []
+        self.left: list[tuple[asyncio.AbstractEventLoop, bool]] = []
         self._held: asyncio.Queue[Statement] = asyncio.Queue()
         self.get = self._operation("get", writes=False, repeatable=True)
         self.length = self._operation("length", writes=False, repeatable=True)
@@ -136,10 +140,12 @@ class FakeDatabase:
         self.delete = self._operation("delete")
         self.add = self._operation("add", together=Together.SUM)
         self.exchange = self._operation("exchange", together=Together.APART)
-        self.connector: Connector[Connection] = Connector(self._connect, self._discard, classify, describe)
+        self.connector: Connector[Connection] = Connector(
+            self._connect, self._discard, classify, describe, self._close, self._leave
+        )
 
-    def coalescer(self, observer: Observer | None = None, **limits: Any) -> Coalescer[Connection]:
-        self.coalescers.append(Coalescer(self.connector, Limits(**limits), observer))
+    def coalescer(self, observer: Observer | None = None, **limits: Any) -> Home[Connection]:
+        self.coalescers.append(Home(self.connector, Limits(**limits), observer))
         return self.coalescers[-1]
 
     # -- what tests do
@@ -225,7 +231,7 @@ class FakeDatabase:
         assert not self.connected
         assert not self.running
         for coalescer in self.coalescers:
-            fresh = Coalescer(coalescer._connector, coalescer._limits)
+            fresh = Home(coalescer._connector, coalescer._limits)
             assert footprint(coalescer) == footprint(fresh)
 
     # -- what the coalescer does
@@ -282,6 +288,12 @@ class FakeDatabase:
     async def _kill(self, on_kill: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:
         self.kills.append(connection)
         await on_kill(connection)
+
+    async def _close(self) -> None:
+        self.closed.append(asyncio.get_running_loop())
+
+    async def _leave(self, loop_ends: bool) -> None:
+        self.left.append((asyncio.get_running_loop(), loop_ends))
 
     def _demand(self, kept: bool, otherwise: str) -> None:
         # Not by an exception alone: the coalescer would take that for a driver's error.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from litestar_sqlstores.coalescing import Coalescer
+from litestar_sqlstores.coalescing import Home
 from litestar_sqlstores.coalescing.queue import Queue
 
 
-def footprint(coalescer: Coalescer[Any]) -> dict[str, int]:
+def footprint(home: Home[Any]) -> dict[str, int]:
     """Its numbers, and the sizes of what it collects."""
 
     def size(value: Any) -> int:
@@ -19,6 +19,7 @@ def footprint(coalescer: Coalescer[Any]) -> dict[str, int]:
             return sum(size(item) if isinstance(item, (Collection, Queue)) else 1 for item in value.values())
         return len(value) if isinstance(value, Collection) else int(value)
 
+    coalescer = home.coalescer
     parts = (
         coalescer,
         coalescer._queues,
@@ -31,5 +32,5 @@ def footprint(coalescer: Coalescer[Any]) -> dict[str, int]:
         f"{type(part).__name__}.{name}": size(value)
         for part in parts
         for name, value in vars(part).items()
-        if isinstance(value, (int, Collection)) and name not in {"_closed", "_closing", "_ending"}
+        if isinstance(value, (int, Collection)) and name not in {"closed", "_closing", "_ending"}
     }

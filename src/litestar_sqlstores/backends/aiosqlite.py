@@ -16,6 +16,7 @@ from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
 
 from litestar_sqlstores.backends.aiosqlite_thread import ThreadedConnection, Transactions, with_our_settings
 from litestar_sqlstores.backends.base import Backend, too_old
+from litestar_sqlstores.backends.pools import SharedPool
 from litestar_sqlstores.backends.records import (
     NEVER,
     Due,
@@ -58,6 +59,8 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
 
     dialect = "sqlite"
     imports_sqlspec = True
+    # A connection is a thread, which answers whichever event loop asks.
+    pool_is_bound = False
     max_writers = 1
     # The database runs in this very process: Python can do nothing beside a statement.
     shares = 1
@@ -65,9 +68,16 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     relaxes = True
 
     def max_connections(self) -> int:
+        return 1 if self._is_in_memory() else self.settings.max_connections
+
+    def own_pool(self, make_config: Callable[[], AiosqliteConfig]) -> None:
+        super().own_pool(make_config)
+        if self._is_in_memory():
+            self.pools = SharedPool(self.config)
+
+    def _is_in_memory(self) -> bool:
         database = str(self.config.connection_config.get("database"))
-        in_memory = ":memory:" in database or "mode=memory" in database
-        return 1 if in_memory else self.settings.max_connections
+        return ":memory:" in database or "mode=memory" in database
 
     @property
     def _database(self) -> str:

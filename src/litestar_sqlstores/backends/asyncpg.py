@@ -112,9 +112,6 @@ class AsyncpgBackend(Backend[AsyncpgConfig, Session]):
             return Failure.NOT_SENT
         return next((failure for kinds, failure in _FAILURES if isinstance(error, kinds)), Failure.OTHER)
 
-    def forget_pool(self) -> None:
-        self.config.connection_instance = None
-
     async def discard(self, connection: Session) -> Kill | None:
         pool = self.config.connection_instance
         if self._is_read_only and self.owns_pool and pool is not None:

@@ -6,14 +6,16 @@ and a batch, runs one statement for the whole batch (or as few as the dialect al
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from litestar_sqlstores import errors
+from litestar_sqlstores.backends.pools import GivenPool, OwnPools, Pools
 from litestar_sqlstores.backends.records import (
     Due,
     Entry,
@@ -67,11 +69,14 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
 
     durability: Durability = "full"
     """What the writes of single keys survive; all others are as durable as the database makes them."""
+    pool_is_bound: ClassVar[bool] = True
+    """Whether a pool works in the event loop only that it was opened in."""
+
     owns_pool = False
     """Whether nobody but the store uses the config's pool, so that what is set on a connection may stay set."""
 
     def __init__(self, config: ConfigT, settings: Settings) -> None:
-        self.config = config
+        self.pools: Pools[ConfigT] = GivenPool(config, bound=self.pool_is_bound)
         self.settings = settings
         self.table = TableName.parse(settings.table)
         self.check_durability()
@@ -98,6 +103,16 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
         """The statements for the table in the variants that are known now."""
         return load_statements(self.dialect, self.table, self.variants(), self.quote, self.sql_folder)
 
+    @property
+    def config(self) -> ConfigT:
+        """The config whose pool serves the running event loop."""
+        return self.pools.here()
+
+    def own_pool(self, make_config: Callable[[], ConfigT]) -> None:
+        """Nobody but the store knows of the config, which ``make_config`` makes once more for another event loop."""
+        self.owns_pool = True
+        self.pools = OwnPools(self.config, make_config)
+
     # -- what a backend may change
 
     def variants(self) -> tuple[str, ...]:
@@ -116,9 +131,6 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
         """The type of a column in one spelling."""
         return name.lower()
 
-    def forget_pool(self) -> None:
-        """Let go of a pool whose event loop has ended, if it cannot live on in another one."""
-
     async def discard(self, connection: ConnectionT) -> Kill | None:  # noqa: ARG002 - for those that have more to do
         """Make a broken connection unusable, so that the pool throws it away.
 
@@ -127,6 +139,18 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
             statement of this store writes the same keys. See :data:`~litestar_sqlstores.coalescing.Kill`.
         """
         return None
+
+    def home(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that the store has to run in, if there is one."""
+        return self.pools.home()
+
+    async def close(self) -> None:
+        """Close the pool of the running event loop, if it is the store's."""
+        await self.pools.close()
+
+    async def leave(self, loop_ends: bool) -> None:
+        """Close what nobody else can use when the store leaves the running event loop, which may be ending."""
+        await self.pools.leave(loop_ends)
 
     # -- what a backend must say
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
@@ -117,13 +117,6 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         self._notes = "verbosity" if "note_verbosity" in found else "switch"
         self.sql = self.load_sql()
         self._statements = Statements(self.sql, self.cursor_class, int(found["max_allowed_packet"]))
-
-    def forget_pool(self) -> None:
-        for connection in list(self._entered):
-            # Without their event loop they only get half closed; the rest is done when they are collected.
-            with suppress(RuntimeError):
-                connection.close()
-        self.config.connection_instance = None  # type: ignore[attr-defined]
 
     async def discard(self, connection: Connection) -> None:
         connection.close()

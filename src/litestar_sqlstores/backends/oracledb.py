@@ -106,9 +106,6 @@ class OracleBackend(Backend[OracleAsyncConfig, Connection]):
                 return None
             raise
 
-    def forget_pool(self) -> None:
-        self.config.connection_instance = None
-
     def classify(self, error: Exception) -> Failure:
         return meaning(error)
 

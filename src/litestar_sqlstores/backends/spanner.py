@@ -95,11 +95,6 @@ class SpannerBackend(Backend[SpannerAsyncConfig, Connection]):
             await connection.find_shards()
         yield connection
 
-    def forget_pool(self) -> None:
-        config = self.config
-        # There is no public way to it.
-        config.connection_instance = config._database = config._client = None  # pyright: ignore[reportPrivateUsage]
-
     def classify(self, error: Exception) -> Failure:
         text = str(error)
         matches = (what for kinds, part, what in _FAILURES if isinstance(error, kinds) and re.search(part, text))

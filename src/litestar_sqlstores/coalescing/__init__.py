@@ -31,15 +31,20 @@ What callers can rely on:
 - A statement that was given up, or lost with its connection, is dead before another one writes its keys (see Kill).
 - Every wait for a driver is bounded: for a connection, for an answer, for giving a connection back, for closing.
 - Keys reach the database in sorted order, so that batches of different processes lock rows in one order.
-- No call waits longer than ``timeout``; no more than ``max_pending`` calls wait.
+- No call waits longer than ``timeout``; no more than ``max_pending`` calls wait. A clock that a test stops counts for
+  neither (:mod:`~litestar_sqlstores.coalescing.clock`).
+- Calls may come from any event loop in any thread; one event loop makes them
+  (:mod:`~litestar_sqlstores.coalescing.home`).
 """
 
 from __future__ import annotations
 
 from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer
+from litestar_sqlstores.coalescing.home import Home
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Kill, Operation, Together
 from litestar_sqlstores.coalescing.queues import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
+from litestar_sqlstores.coalescing.visits import run_in
 
 __all__ = (
     "CLOSED",
@@ -49,8 +54,10 @@ __all__ = (
     "Coalescer",
     "Connector",
     "Failure",
+    "Home",
     "Kill",
     "Limits",
     "Operation",
     "Together",
+    "run_in",
 )

@@ -1,71 +1,68 @@
-"""Where calls come in, and their time runs out; the package's documentation has the rules."""
+"""Where calls of one event loop come in, and their time runs out; the package's documentation has the rules."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from litestar_sqlstores.coalescing.calls import Call
+from litestar_sqlstores.coalescing.clock import Clock, Timer
 from litestar_sqlstores.coalescing.kills import Kills
 from litestar_sqlstores.coalescing.lanes import Lanes
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector, Operation
 from litestar_sqlstores.coalescing.shared import Shared
 from litestar_sqlstores.coalescing.statements import Statements
-from litestar_sqlstores.errors import ClosedError, ConfigurationError, OverloadedError, StoreError, StoreTimeoutError
+from litestar_sqlstores.errors import ClosedError, OverloadedError, StoreError, StoreTimeoutError
 from litestar_sqlstores.observability import Observer
 
-__all__ = ("CLOSED", "Coalescer")
+__all__ = ("CLOSED", "NOT_MADE", "Coalescer")
 
 ConnectionT = TypeVar("ConnectionT")
 
 KILLS_SECONDS = 1.0
 """How long closing waits for the end of statements that were given up."""
+NOT_MADE = "the event loop has ended before the call was made"
+"""With this, calls are cancelled that have certainly not run."""
 CLOSED = "the store is closed; enter it again (async with store) before using it"
 
 
 class Coalescer(Generic[ConnectionT]):
-    """Turns single calls into statements for many keys; see the module's documentation.
+    """Turns single calls into statements for many keys; see the package's documentation.
 
     Args:
         connector: How to reach the database.
         limits: What to use at most.
         observer: Who is told of each statement.
+        loop: The event loop that it is used in, and no other one.
     """
 
-    def __init__(self, connector: Connector[ConnectionT], limits: Limits, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        connector: Connector[ConnectionT],
+        limits: Limits,
+        observer: Observer | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.loop = loop
+        self.closed = False
         self._connector = connector
-        self._limits = limits
         self._observer = observer
         # Asked for at each call.
         self._max_pending = limits.max_pending
         self._timeout = limits.timeout
-        self._closed = False
-        # Timers and callbacks outlive the request that happens to cause them, and must not keep it alive.
-        self._context = contextvars.Context()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        """Start from nothing, as after the end of the event loop that everything belonged to."""
-        shared = Shared(self._connector, self._limits, self._observer, self._context)
+        self._clock = clock = Clock(loop)
+        self._now = clock.now
+        shared = Shared(connector, limits, observer, clock)
         self._queues = shared.queues
         self._health = shared.health
-        self._kills = Kills(shared.writing, self._timeout, self._context)
+        self._kills = Kills(shared.writing, limits.timeout, clock)
         self._statements = Statements(shared, self._kills)
         self._lanes = Lanes(shared, self._statements)
         self._kills.on_free = self._lanes.work_again
         self._make_room_after = 0.0
-        self._watchdog: asyncio.TimerHandle | None = None
-
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None and self._lanes.tasks and not self._loop.is_closed():
-            msg = "the store is in use in another event loop; make a store for each event loop"
-            raise ConfigurationError(msg)
-        self._forget()
-        self._loop = loop
+        self._watchdog: Timer | None = None
 
     def submit(
         self, operation: Operation[ConnectionT], key: bytes, argument: Any = None, size: int = 0
@@ -84,14 +81,11 @@ class Coalescer(Generic[ConnectionT]):
         Raises:
             OverloadedError: ``max_pending`` calls wait already.
             ClosedError: The coalescer was closed.
-            ConfigurationError: Called from another event loop than the one that uses it.
         """
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._bind(loop)
-        if self._closed:
+        if self.closed:
             raise ClosedError(CLOSED)
-        if self._queues.waiting >= self._max_pending and not self._make_room(loop.time()):
+        now = self._now()
+        if self._queues.waiting >= self._max_pending and not self._make_room(now):
             msg = (
                 f"{self._queues.waiting:,} calls wait for the database already; it is slower than its callers."
                 " Raise max_pending to let more wait"
@@ -99,14 +93,14 @@ class Coalescer(Generic[ConnectionT]):
             if self._observer is not None:
                 self._observer.failure(OverloadedError.__name__, 1)
             raise OverloadedError(msg)
-        call = Call(loop=loop)
+        call = Call(loop=self.loop)
         call.key = key
         call.argument = argument
         call.size = size
-        call.deadline = loop.time() + self._timeout
+        call.deadline = now + self._timeout
         self._queues.add(operation, call)
         if self._watchdog is None:
-            self._watch(call.deadline, loop)
+            self._watch(self._timeout)
         self._lanes.called(operation)
         return call
 
@@ -120,22 +114,25 @@ class Coalescer(Generic[ConnectionT]):
 
     def open(self) -> None:
         """Accept calls (again)."""
-        self._closed = False
+        self.closed = False
         self._lanes.open()
+
+    def drop(self) -> None:
+        """Cancel the calls that wait: the event loop is coming to its end."""
+        self.closed = True
+        for call in self._queues.take_all():
+            call.cancel(NOT_MADE)
 
     async def close(self) -> None:
         """Refuse new calls, answer those that wait, and give all connections back."""
-        self._closed = True
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            return
+        self.closed = True
         if not await self._lanes.finish(self._timeout):
             # It was opened again meanwhile.
             return
         # Whatever was called before is answered or overdue now.
         if self._watchdog is not None:
             self._watchdog.cancel()
-        self._expire_overdue(loop)
+        self._expire_overdue()
         await self._lanes.end()
         await self._kills.close(KILLS_SECONDS)
         self._health.answered()
@@ -144,11 +141,9 @@ class Coalescer(Generic[ConnectionT]):
             self._watchdog.cancel()
             self._watchdog = None
 
-    def _expire_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire_overdue(self) -> None:
         """Fail the calls whose time is up, and give up on statements that nobody waits for any more."""
-        if loop is not self._loop:
-            return
-        now = loop.time()
+        now = self._now()
         for call in self._queues.take_overdue(now):
             self._time_out(call, queued=True)
         pending = self._queues.deadlines()
@@ -157,10 +152,10 @@ class Coalescer(Generic[ConnectionT]):
         pending += self._statements.give_up(now)
         self._watchdog = None
         if pending:
-            self._watch(min(pending), loop)
+            self._watch(min(pending) - now)
 
-    def _watch(self, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
-        self._watchdog = loop.call_at(deadline, self._expire_overdue, loop, context=self._context)
+    def _watch(self, seconds: float) -> None:
+        self._watchdog = self._clock.call_later(seconds, self._expire_overdue)
 
     def _time_out(self, call: Call, *, queued: bool = False, outcome_unknown: bool = False) -> None:
         trouble = self._health.trouble

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable, Collection
 
+from litestar_sqlstores.coalescing.clock import Clock
 from litestar_sqlstores.coalescing.operations import Kill
 
 __all__ = ("Kills",)
@@ -25,22 +25,22 @@ class Kills:
     Args:
         writing: The keys that are being written; those of such a statement stay in it until the statement is dead.
         patience: Seconds after which a statement counts as dead that no attempt has reached: its server has gone.
-        context: What tasks run in.
+        clock: The time of the event loop.
     """
 
-    def __init__(self, writing: set[bytes], patience: float, context: contextvars.Context) -> None:
+    def __init__(self, writing: set[bytes], patience: float, clock: Clock) -> None:
         self._writing = writing
         self._patience = patience
-        self._context = context
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_free: Callable[[], None] = lambda: None
         """Called when keys can be written again."""
 
     def start(self, kill: Kill, keys: Collection[bytes]) -> None:
         """Have a statement killed; ``keys`` can be written again once that is done, and without any it is done once."""
-        task = asyncio.create_task(self._run(kill, keys), context=self._context)
+        task = asyncio.create_task(self._run(kill, keys), context=self._clock.context)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard, context=self._context)
+        task.add_done_callback(self._tasks.discard, context=self._clock.context)
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - what is left is given up
         """Wait until all are dead, or the time is up."""
@@ -53,14 +53,13 @@ class Kills:
             await asyncio.wait(late)
 
     async def _run(self, kill: Kill, keys: Collection[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience
+        until = self._clock.now() + self._patience
         try:
             while (error := await self._attempt(kill)) and keys:
-                if loop.time() + PAUSE_SECONDS >= until:
+                if self._clock.now() + PAUSE_SECONDS >= until:
                     logger.warning("a statement that was given up could not be cancelled: %s", type(error).__name__)
                     return
-                await asyncio.sleep(PAUSE_SECONDS)
+                await self._clock.sleep(PAUSE_SECONDS)
         finally:
             self._writing.difference_update(keys)
             self.on_free()

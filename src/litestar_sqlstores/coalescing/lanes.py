@@ -47,7 +47,7 @@ class Lanes(Generic[ConnectionT]):
         self._connections = Connections(shared.connector, shared.health, shared.limits.connect_timeout)
         self._queues = shared.queues
         self._health = shared.health
-        self._context = shared.context
+        self._clock = shared.clock
         self._limits = limits = shared.limits
         self._statements = statements
         self._read_shares = min(limits.shares, limits.max_lanes)
@@ -83,7 +83,7 @@ class Lanes(Generic[ConnectionT]):
             lane = asyncio.create_task(self._run_lane(), context=contextvars.Context())
             self.tasks.add(lane)
             self._connecting.add(lane)
-            lane.add_done_callback(self._lane_ended, context=self._context)
+            lane.add_done_callback(self._lane_ended, context=self._clock.context)
 
     def work_again(self) -> None:
         """Have a lane see to calls that had to wait for keys which can be written now."""
@@ -106,11 +106,14 @@ class Lanes(Generic[ConnectionT]):
         self._closing = True
         for lane in list(self._idle):
             self._send_home(lane)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        # A lane may end before the last call that waits is made; another one takes its place.
-        while self._closing and self.tasks and loop.time() < until:
-            await asyncio.wait(self.tasks, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+        expired = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_later(timeout, expired.cancel)
+        try:
+            # A lane may end before the last call that waits is made; another one takes its place.
+            while self._closing and self.tasks and not expired.done():
+                await asyncio.wait({*self.tasks, expired}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
         return self._closing
 
     async def end(self) -> None:
@@ -127,13 +130,13 @@ class Lanes(Generic[ConnectionT]):
             logger.warning("%d connections were left to a driver that does not let go of them", len(self.tasks))
 
     def _may_connect(self) -> bool:
-        return not self.connected or asyncio.get_running_loop().time() >= self._connect_after
+        return not self.connected or self._clock.now() >= self._connect_after
 
     async def _run_lane(self) -> None:
         lane = cast("asyncio.Task[None]", asyncio.current_task())
         while (pause := await self._use_connection(lane)) is not None:
             # Some pools hand a connection to whoever asks first, and not to those who wait for it.
-            await asyncio.sleep(pause)
+            await self._clock.sleep(pause)
             self._connecting.add(lane)
 
     async def _use_connection(self, lane: asyncio.Task[None]) -> float | None:
@@ -165,7 +168,7 @@ class Lanes(Generic[ConnectionT]):
     def _try_again(self, error: NoConnectionError) -> bool:
         if self.connected:
             # The pool may just be used up. The lanes that have a connection serve all calls meanwhile.
-            self._connect_after = asyncio.get_running_loop().time() + RECONNECT_SECONDS
+            self._connect_after = self._clock.now() + RECONNECT_SECONDS
             logger.debug("no connection for another lane: %s", type(error.cause).__name__)
             return False
         if error.transient and not (self._closing and self._health.trouble):
@@ -177,10 +180,10 @@ class Lanes(Generic[ConnectionT]):
 
     async def _serve(self, lane: asyncio.Task[None], connection: ConnectionT) -> float | None:
         """Run batches on a connection; returns as :meth:`_use_connection` does."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + HOLD_SECONDS
+        now = self._clock.now
+        until = now() + HOLD_SECONDS
         rested = False
-        while loop.time() < until:
+        while now() < until:
             batch = self._take(lane, rested)
             rested = False
             if batch is None:
@@ -204,7 +207,8 @@ class Lanes(Generic[ConnectionT]):
         """Rest; returns whether there is work before the lane has rested."""
         loop = asyncio.get_running_loop()
         self._idle[lane] = waiter = asyncio.Future[bool](loop=loop)
-        bedtime = loop.call_later(LINGER_SECONDS, self._send_home, lane, context=self._context)
+        # Where the clock stands still, a lane may rest for longer.
+        bedtime = loop.call_later(LINGER_SECONDS, self._send_home, lane, context=self._clock.context)
         try:
             return await waiter
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -131,6 +132,10 @@ on another server, to which the address may have moved.
 """
 
 
+async def _nothing(*_: object) -> None:
+    """As if nobody had asked."""
+
+
 @dataclass(frozen=True)
 class Connector(Generic[ConnectionT]):
     """How to reach the database, and what its errors mean.
@@ -143,9 +148,15 @@ class Connector(Generic[ConnectionT]):
             takes at most some seconds.
         classify: What an error means.
         describe: The error that callers see; called once for each of them.
+        close: Called in an event loop when it was closed, and has given back all of that loop's connections.
+        leave: As ``close``, when it leaves the event loop; told whether that comes to its end.
+        home: The event loop that it has to run in, if there is one.
     """
 
     connect: Callable[[], AbstractAsyncContextManager[ConnectionT]]
     discard: Callable[[ConnectionT], Awaitable[Kill | None]]
     classify: Callable[[Exception], Failure]
     describe: Callable[[Exception], StoreError]
+    close: Callable[[], Awaitable[None]] = _nothing
+    leave: Callable[[bool], Awaitable[None]] = _nothing
+    home: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from litestar_sqlstores.coalescing.clock import Clock
 from litestar_sqlstores.coalescing.health import Health
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector
@@ -25,8 +25,7 @@ class Shared(Generic[ConnectionT]):
         connector: How to reach the database.
         limits: What to use at most.
         observer: Who is told of each statement.
-        context: What timers, callbacks and tasks run in: they outlive the request that happens to cause them, and must
-            not keep it alive.
+        clock: The time of the event loop, and the context of what runs in it.
         queues: Where the calls wait.
         health: Whether the database answers.
         writing: The keys that are being written, or may be.
@@ -35,7 +34,7 @@ class Shared(Generic[ConnectionT]):
     connector: Connector[ConnectionT]
     limits: Limits
     observer: Observer | None
-    context: contextvars.Context
+    clock: Clock
     queues: Queues[ConnectionT] = field(default_factory=Queues)
     health: Health = field(default_factory=Health)
     writing: set[bytes] = field(default_factory=set)

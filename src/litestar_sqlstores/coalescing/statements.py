@@ -53,6 +53,7 @@ class Statements(Generic[ConnectionT]):
 
     def __init__(self, shared: Shared[ConnectionT], kills: Kills) -> None:
         self._connector = shared.connector
+        self._clock = shared.clock
         self._queues = shared.queues
         self._health = shared.health
         self._observer = shared.observer
@@ -127,7 +128,7 @@ class Statements(Generic[ConnectionT]):
     async def _attempt(self, batch: Batch[ConnectionT], connection: ConnectionT) -> _End:
         retries = 0
         while True:
-            started = 0.0 if self._observer is None else asyncio.get_running_loop().time()
+            started = 0.0 if self._observer is None else self._clock.now()
             try:
                 self._sent[batch.lane] = batch
                 results = await batch.operation.run(connection, batch.arguments())
@@ -144,7 +145,7 @@ class Statements(Generic[ConnectionT]):
                     del self._sent[batch.lane]
                     retries += 1
                     self._tell_retry(batch.operation, failure)
-                    await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(retries, 6)))  # noqa: S311 - no secret
+                    await self._clock.sleep(random.uniform(0, 0.002 * 2 ** min(retries, 6)))  # noqa: S311 - no secret
                     continue
                 if failure in NOT_RUN:
                     self._health.failed(error)
@@ -173,7 +174,7 @@ class Statements(Generic[ConnectionT]):
             found=sum(results.get(call.key) is not None for call in batch.calls),
             written=getattr(results, "written", None),
             queued=started - called,
-            seconds=asyncio.get_running_loop().time() - started,
+            seconds=self._clock.now() - started,
         )
 
     def _send_onward(

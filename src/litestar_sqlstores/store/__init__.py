@@ -15,6 +15,7 @@ An entry is a value under a key in a namespace, with an expiry or without. What 
 - Of a key the table has the digest only, unless ``keep_keys`` says otherwise; then
   :meth:`~BaseSQLSpecStore.invalidate` removes entries by the start of their keys.
 - With ``encryption_keys``, of a value the table has a ciphertext only, which is no value in another row.
+- A store may be called from any event loop in any thread; one event loop makes the calls of all.
 - :meth:`~BaseSQLSpecStore.delete_all` covers the store's namespace and its children, and nothing else.
 
 Every operation has one form, over many keys, and single calls are batches of one that travel with the others
@@ -29,16 +30,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 from litestar.stores.base import NamespacedStore
 
 from litestar_sqlstores.backends.base import Backend
 from litestar_sqlstores.backends.operations import Operations
-from litestar_sqlstores.coalescing import CLOSED, Coalescer, Connector, Limits
+from litestar_sqlstores.coalescing import CLOSED, Connector, Home, Limits
 from litestar_sqlstores.encryption_keys import load_cipher
 from litestar_sqlstores.errors import ClosedError
 from litestar_sqlstores.keys import child_namespace, key_digester
@@ -55,11 +54,6 @@ from litestar_sqlstores.store.table import Table
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-logger = logging.getLogger("litestar_sqlstores")
-
-CLOSE_SECONDS = 1.0
-"""How long a pool has at least to close, when the calls that were under way have used up the timeout."""
 
 __all__ = ("BaseSQLSpecStore", "EntryInfo", "NamespaceStats", "OwnedEntry")
 
@@ -83,7 +77,6 @@ class BaseSQLSpecStore(
     """How the driver of the database is used."""
 
     def __init__(self, config: ConfigT, **options: Unpack[StoreOptions]) -> None:
-        self._config = config
         self._settings = settings = resolve_settings(
             cast("Mapping[str, Any]", options),
             getattr(config, "extension_config", None),
@@ -96,8 +89,16 @@ class BaseSQLSpecStore(
         self._operations_by_durability = _operations(backend, settings)
         self._durability = settings.durabilities[ALL_OTHERS]
         self._operations = self._operations_by_durability[self._durability]
-        self._shared = Coalescer(
-            Connector(self._connect, backend.discard, backend.classify, backend.describe),
+        self._shared = Home(
+            Connector(
+                backend.connect,
+                backend.discard,
+                backend.classify,
+                backend.describe,
+                backend.close,
+                backend.leave,
+                backend.home,
+            ),
             Limits(
                 max_lanes=connections,
                 # One is left for reads, which then never wait for a commit.
@@ -112,16 +113,15 @@ class BaseSQLSpecStore(
         # What operations use: the shared one, unless this very store was entered and left.
         self._coalescer: Submits = self._shared
         self._entered: list[BaseSQLSpecStore[ConfigT]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._cipher = load_cipher(settings.encryption_keys)
         self._keeps_keys = settings.keep_keys is True
         self._set_namespace(settings.namespace)
 
     @classmethod
-    def _with_own_config(cls, config: ConfigT, **options: Unpack[StoreOptions]) -> Self:
-        """A store that closes the pool of its config, because nobody else knows of it."""
-        store = cls(config, **options)
-        store._backend.owns_pool = True
+    def _with_own_config(cls, make_config: Callable[[], ConfigT], **options: Unpack[StoreOptions]) -> Self:
+        """A store that closes the pools of its configs, because nobody else knows of them."""
+        store = cls(make_config(), **options)
+        store._backend.own_pool(make_config)
         return store
 
     def __repr__(self) -> str:
@@ -129,8 +129,8 @@ class BaseSQLSpecStore(
 
     @property
     def config(self) -> ConfigT:
-        """The SQLSpec config of the database."""
-        return self._config
+        """The SQLSpec config of the database; each event loop has one of its own if the store was made from a URL."""
+        return cast("ConfigT", self._backend.config)
 
     @property
     def settings(self) -> Settings:
@@ -166,11 +166,9 @@ class BaseSQLSpecStore(
         if self in self._entered:
             self._entered.remove(self)
         if self not in self._entered:
-            self._coalescer = _Left()
-        if not self._entered:
-            await self._close()
-            # A store of another namespace that was never entered opens at its next use, as it did before.
-            self._shared.open()
+            self._coalescer = _Left(self)
+        # A store of another namespace that was never entered opens at its next use, as it did before.
+        await self._shared.leave(last=not self._entered)
 
     async def aclose(self) -> None:
         """Answer the calls under way, give all connections back, and close the pool if the store opened it.
@@ -178,18 +176,7 @@ class BaseSQLSpecStore(
         The pool of a config that the caller supplied stays open. The namespaces of one store close together.
         """
         self._entered.clear()
-        await self._close()
-
-    async def _close(self) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.timeout
         await self._shared.close()
-        if self._backend.owns_pool:
-            try:
-                async with asyncio.timeout_at(max(until, loop.time() + CLOSE_SECONDS)):
-                    await cast("Any", self._config).close_pool()
-            except TimeoutError:
-                logger.warning("the pool of connections did not close in time; what is left of it was given up")
 
     def with_namespace(self, namespace: str) -> Self:
         """A store for a child namespace: its own keys, the same table, connections and settings.
@@ -216,13 +203,6 @@ class BaseSQLSpecStore(
         self.namespace = namespace
         self._digest = key_digester(namespace)
 
-    def _connect(self) -> AbstractAsyncContextManager[Any]:
-        loop = asyncio.get_running_loop()
-        if self._backend.owns_pool and self._loop not in (None, loop):
-            self._backend.forget_pool()
-        self._loop = loop
-        return self._backend.connect()
-
 
 def _operations(backend: Backend[Any, Any], settings: Settings) -> Mapping[Durability, Operations[Any]]:
     """The operations for each durability that the settings speak of. All but the writes of keys are the same."""
@@ -233,7 +213,14 @@ def _operations(backend: Backend[Any, Any], settings: Settings) -> Mapping[Durab
 
 
 class _Left:
-    """In place of the coalescer of a store that was entered and left."""
+    """In place of what takes the calls of a store that was entered and left, for as long as that event loop lives."""
 
-    def submit(self, *_: object) -> asyncio.Future[Any]:
-        raise ClosedError(CLOSED)
+    def __init__(self, store: BaseSQLSpecStore[Any]) -> None:
+        self._store = store
+        self._loop = asyncio.get_running_loop()
+
+    def submit(self, *call: Any) -> asyncio.Future[Any]:
+        if not self._loop.is_closed():
+            raise ClosedError(CLOSED)
+        self._store._coalescer = self._store._shared
+        return self._store._shared.submit(*call)

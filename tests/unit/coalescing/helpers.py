@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from litestar_sqlstores.coalescing import Coalescer, Operation
+from litestar_sqlstores.coalescing import Home, Operation
 from tests.unit.fake_database import Connection
 
 A, B, C, D, E = (letter.encode() for letter in "abcde")
@@ -17,7 +17,7 @@ def keys(count: int) -> list[bytes]:
 
 
 def submit_all(
-    coalescer: Coalescer[Connection], operation: Operation[Connection], keys: Iterable[bytes], argument: Any = None
+    coalescer: Home[Connection], operation: Operation[Connection], keys: Iterable[bytes], argument: Any = None
 ) -> list[asyncio.Future[Any]]:
     return [coalescer.submit(operation, key, argument) for key in keys]
 

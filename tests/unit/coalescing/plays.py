@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from litestar_sqlstores.coalescing import Coalescer, Failure
+from litestar_sqlstores.coalescing import Failure, Home
 from litestar_sqlstores.errors import (
     ClosedError,
     OverloadedError,
@@ -111,7 +111,7 @@ class Play:
         await self.wait(TIMEOUT)
         await self.database.assert_at_rest()
 
-    def _prepare(self) -> Coalescer[Connection]:
+    def _prepare(self) -> Home[Connection]:
         schedule, database = self.schedule, self.database
         self._statements, self._connections = iter(schedule.statements), iter(schedule.connections)
         database.on_statement = self._on_statement
@@ -128,14 +128,14 @@ class Play:
         )
 
     async def _see_it_closed(
-        self, coalescer: Coalescer[Connection], closing: asyncio.Task[None], patience: float | None
+        self, coalescer: Home[Connection], closing: asyncio.Task[None], patience: float | None
     ) -> None:
         await asyncio.sleep(0)
         with pytest.raises(ClosedError):
             _ = coalescer.submit(self.database.get, VALUES[0])
         await (closing if patience is None else self.wait(patience))
 
-    def _call(self, coalescer: Coalescer[Connection], serial: int, step: Step) -> asyncio.Future[Any] | None:
+    def _call(self, coalescer: Home[Connection], serial: int, step: Step) -> asyncio.Future[Any] | None:
         operation = getattr(self.database, "set" if step.action == "bad" else step.action)
         loop = asyncio.get_running_loop()
         call = self.calls[serial] = Call(step, serial, next(self.events), loop.time())

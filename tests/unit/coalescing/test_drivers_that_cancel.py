@@ -61,7 +61,7 @@ async def test_a_driver_may_make_something_else_of_being_given_up(
     database.on_statement = wait_for_ever
     call = coalescer.submit(database.get, A)
     await settle()
-    (lane,) = coalescer._lanes.tasks
+    (lane,) = coalescer.coalescer._lanes.tasks
     lane.cancel()
     await settle()
     assert lane.cancelled()

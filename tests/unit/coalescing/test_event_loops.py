@@ -1,4 +1,4 @@
-"""A coalescer outlives its event loop, and lives in one at a time."""
+"""A store outlives its event loop; test_home.py has what becomes of calls from several at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from litestar_sqlstores.errors import ConfigurationError
 from tests.unit.coalescing.helpers import A, B, C, D, submit_all
 from tests.unit.fake_database import FakeDatabase
 from tests.unit.loops import LOOPS, LoopFactory, VirtualTimeLoop, on_every_loop, run, settle
@@ -87,28 +86,6 @@ def test_an_event_loop_may_be_closed_without_ceremony(database: FakeDatabase) ->
     loop.run_until_complete(use())
     loop.close()
     run(use())
-
-
-def test_two_living_event_loops_are_refused(database: FakeDatabase) -> None:
-    coalescer = database.coalescer()
-
-    async def use() -> None:
-        await coalescer.submit(database.get, A)
-
-    async def use_and_rest() -> None:
-        await use()
-        await asyncio.sleep(1)
-
-    async def refused() -> None:
-        with pytest.raises(ConfigurationError, match=r"another event loop; make a store for each"):
-            _ = coalescer.submit(database.get, A)
-
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as first:
-        first.run(use())
-        run(refused())
-        # A refusal changes nothing, and who has finished makes place.
-        first.run(use_and_rest())
-        run(use())
 
 
 def test_an_event_loop_does_not_answer_calls_made_in_a_later_one(database: FakeDatabase) -> None:
