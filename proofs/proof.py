@@ -63,6 +63,7 @@ class Trials:
     def server(self, **settings: str) -> Iterator[Database]:
         """A private database, gone with the block."""
         with open_database(self.database, settings) as database:
+            self._began = time.monotonic()  # however long that took
             yield database
 
     @property

@@ -18,7 +18,7 @@ from tests.servers import ServerUnavailable
 
 __all__ = ("Line", "run")
 
-GRACE = 90.0
+GRACE = 150.0
 """Seconds to start and end servers, on top of a proof's budget."""
 
 
@@ -62,6 +62,7 @@ def _run_one(proof: Proof, database: str, budget: Budget, seed: int) -> Line:
     began = time.monotonic()
     worker = start_worker(_prove, proof.name, database, budget, seed)
     try:
+        worker.wait_until_ready()
         status, outcome, reason = worker.receive(budget.seconds + GRACE)
     except TimeoutError:
         status, outcome, reason = "broke", Outcome(), f"did not end within {budget.seconds + GRACE:.0f} s"

@@ -1,5 +1,6 @@
 """Processes that work beside this one, and end with it."""
 
+import faulthandler
 import logging
 import multiprocessing
 import os
@@ -13,6 +14,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 __all__ = ("Worker", "start_worker", "workers")
+
+
+START = 180.0
+"""Seconds in which a process has imported what it needs, on a very busy machine."""
 
 
 @dataclass
@@ -33,6 +38,10 @@ class Worker:
             msg = f"process {self.process.name} sent nothing for {timeout:.0f} s"
             raise TimeoutError(msg)
         return self.pipe.recv()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has imported what it needs."""
+        self.receive(START)
 
     def signal(self, number: signal.Signals) -> None:
         if self.process.pid is not None and self.process.is_alive():
@@ -62,6 +71,8 @@ def workers(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -
     try:
         for each in arguments:
             started.append(start_worker(target, *each))  # noqa: PERF401 - to be ended if the next one does not start
+        for worker in started:
+            worker.wait_until_ready()
         yield started
     finally:
         for worker in started:
@@ -70,7 +81,9 @@ def workers(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -
 
 def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    faulthandler.register(signal.SIGUSR1)  # shows where it is
     logging.disable(logging.CRITICAL)  # of what goes wrong on purpose
+    pipe.send("ready")
     target(pipe, *arguments)
 
 

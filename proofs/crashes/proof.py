@@ -28,6 +28,8 @@ def prove(trials: Trials) -> None:
         board = Board(path, PROCESSES * CALLERS)
         workers = [start_worker(write, database.url, path, number) for number in range(PROCESSES)]
         try:
+            for worker in workers:
+                worker.wait_until_ready()
             _wait_for_progress(board, START)
             rounds = 0
             for _ in range(trials.budget.of(ROUNDS)):
@@ -70,6 +72,7 @@ def _kill(trials: Trials, database: Database, workers: list[Worker], path: Path)
     workers[number].signal(signal.SIGKILL)
     workers[number].end()
     workers[number] = start_worker(write, database.url, path, number)
+    workers[number].wait_until_ready()
 
 
 async def _look(trials: Trials, database: Database, board: Board) -> None:

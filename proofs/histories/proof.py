@@ -38,13 +38,13 @@ async def _record(trials: Trials, database: Database) -> list[Call]:
         await store.create_table()
         proxy = await stack.enter_async_context(Proxy(database.server.port)) if database.has_server else None
         url = database.through(proxy.port) if proxy else database.url
-        count, seconds = trials.budget.of(OPERATIONS) // PROCESSES, trials.left * 0.7
+        count, seconds = trials.budget.of(OPERATIONS) // PROCESSES, trials.left * 0.8
         plans = [(url, OPTIONS, (number, trials.seed, count, seconds)) for number in range(PROCESSES)]
         with workers(run_callers, plans) as started:
             disturbances = Disturbances(database, proxy, started, trials.random)
             task = asyncio.ensure_future(disturbances.run())
             try:
-                answers = [await asyncio.to_thread(worker.receive, seconds + 60) for worker in started]
+                answers = [await asyncio.to_thread(worker.receive, seconds + 90) for worker in started]
             finally:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
