@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Grounds", "Site")
 
+LOG = 5000
+"""How much of a server's log is shown, in characters."""
+
 
 class Site:
     """The application as one setup serves it."""
@@ -91,6 +94,10 @@ class Grounds:
             store: Store = await self._stack.enter_async_context(create_store(self._url, encryption_keys=keys))
             self._sites[setup] = Site(server, transport, store)
         return self._sites[setup]
+
+    def logs(self) -> str:
+        """What the servers wrote last."""
+        return "\n".join(f"-- {setup}:\n{site.server.log[-LOG:]}" for setup, site in self._sites.items())
 
     async def tables(self) -> Tables:
         """A look at the database."""

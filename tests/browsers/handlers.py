@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.browsers.programs import Step
 
-__all__ = ("END", "HANDLERS", "TOO_LARGE", "page_of", "perform", "visited")
+__all__ = ("END", "FILLER", "HANDLERS", "TOO_LARGE", "page_of", "perform", "visited")
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -201,10 +201,4 @@ async def socket(socket: AnyWebSocket) -> None:
     await socket.close()
 
 
-@get("/error")
-async def error() -> None:
-    msg = "before anything else"
-    raise RuntimeError(msg)
-
-
-HANDLERS = [page, cached, varying, private, public, stream, cached_stream, events, socket, error]
+HANDLERS = [page, cached, varying, private, public, stream, cached_stream, events, socket]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tests.browsers.application import CSRF_COOKIE, MAX_AGE, OWN_PARTS, PARTS
-from tests.browsers.browser import Browser, Exchange, Order
+from tests.browsers.application import CSRF_COOKIE, OWN_PARTS, PARTS
+from tests.browsers.browser import Browser
+from tests.browsers.exchanges import Exchange, Order
 from tests.browsers.invariants import (
     Secrets,
     check_answer,
@@ -18,11 +18,11 @@ from tests.browsers.invariants import (
     check_replay,
     is_replay,
 )
-from tests.browsers.jar import Cookie
-from tests.browsers.model import Session, Violation, Visit, World
+from tests.browsers.model import Session, Visit, World
 from tests.browsers.programs import Program, Step
 from tests.browsers.stock import StockWorld
 from tests.browsers.tables import traces
+from tests.browsers.violations import Violation
 
 if TYPE_CHECKING:
     from tests.backends import Store
@@ -35,7 +35,6 @@ BROWSERS = 3
 ACCOUNTS = ("ada", "ada", "eve")
 """Whose the browsers are: two are of one user."""
 MOST_HELD = 3
-NOT_JSON = b"\x80\x04 no JSON"
 
 
 @dataclass
@@ -58,6 +57,7 @@ class History:
 
     def __init__(self, grounds: Grounds, setup: Setup, *, crumbs: bool) -> None:
         self._grounds = grounds
+        self.switchboard = grounds.switchboard
         grounds.histories += 1
         self.setup = setup
         self.name = f"h{grounds.histories}"
@@ -83,10 +83,10 @@ class History:
     async def close(self) -> None:
         """Let everything go on that is held, and remove what was stored."""
         for held in self.held:
-            await self._grounds.switchboard.release(held.exchange.id)
+            await self.switchboard.release(held.exchange.id)
         await asyncio.gather(*(held.task for held in self.held), return_exceptions=True)
         for held in self.held:
-            await self._grounds.switchboard.report(held.exchange.id)
+            await self.switchboard.report(held.exchange.id)
         await self.site.store.delete_all()
 
     def account(self, browser: Browser) -> str:
@@ -106,9 +106,9 @@ class History:
         visit = world.begin(exchange) if world else None
         must_hit = _cache_key(order) in self._cached
         task = asyncio.ensure_future(browser.send(exchange))
-        await self._grounds.switchboard.held(exchange.id)
+        await self.switchboard.held(exchange.id)
         held = Held(exchange, visit, task)
-        if self._grounds.switchboard.is_held(exchange.id):
+        if self.switchboard.is_held(exchange.id):
             self.held.append(held)
         else:
             await self._finish(held)
@@ -119,13 +119,21 @@ class History:
     async def release(self, held: Held) -> None:
         """Let a request go on."""
         self.held.remove(held)
-        await self._grounds.switchboard.release(held.exchange.id)
+        await self.switchboard.release(held.exchange.id)
         await self._finish(held)
 
     async def _finish(self, held: Held) -> None:
         exchange, visit = held.exchange, held.visit
         await held.task
-        exchange.report = await self._grounds.switchboard.report(exchange.id)
+        exchange.report = await self.switchboard.report(exchange.id)
+        self.check(exchange)
+        if visit is not None:
+            self._follow(exchange, visit)
+        else:
+            self._count(exchange)
+
+    def check(self, exchange: Exchange) -> None:
+        """See that an answer is what it must be, whatever the sessions are."""
         self._made[exchange.id] = exchange
         self.secrets.check(exchange)
         check_answer(exchange, self.account(exchange.browser))
@@ -136,10 +144,6 @@ class History:
         elif _may_be_cached(exchange):
             self._cached.add(_cache_key(exchange.order))
         check_cookies(exchange)
-        if visit is not None:
-            self._follow(exchange, visit)
-        else:
-            self._count(exchange)
 
     def _follow(self, exchange: Exchange, visit: Visit) -> None:
         world = self.worlds[exchange.order.part]
@@ -168,8 +172,6 @@ class History:
         former = browser.former(part)
         return former is not None and former.value in self.worlds[part].rotated
 
-    # -- what happens to browsers
-
     def session_of(self, browser: Browser, part: str) -> Session | None:
         """The session that a browser has, if it surely has one."""
         cookie = browser.cookie(part, Order(part, "page"))
@@ -184,81 +186,14 @@ class History:
                 await self.visit(browser, Order(part, "page", Program(tuple(steps))))
             steps.pop(0)
 
-    async def plant(self, attacker: Browser, victim: Browser, part: str) -> bool:
-        """Somebody puts their own session into another's browser, before either has logged in."""
-        if attacker.cookie(part, Order(part, "page")) is None:
-            await self.visit(attacker, Order(part, "page", Program((("set", "a", "1"),))))
-        session = self.session_of(attacker, part)
-        if session is None or any("user" in data for data in session.possible):
-            return False
-        cookie = attacker.cookie(part, Order(part, "page"))
-        assert cookie is not None
-        victim.jar.put(cookie, time.time())
-        self.secrets.give(cookie.value, victim.name)
-        return True
-
-    def forge(self, browser: Browser, part: str, value: str, *, elsewhere: bool) -> None:
-        """A browser has a cookie that this application never gave out, or one before it did, with another path."""
-        path = _other_path(part) if elsewhere else PARTS[part].path
-        browser.jar.put(Cookie(part, value, Order(part, "page").host, path), time.time())
-
-    def replay(self, browser: Browser, part: str, which: int) -> bool:
-        """Somebody has an id that is dead, from a backup of another's browser, say."""
-        world = self.worlds[part]
-        dead = sorted({*world.ended, *world.rotated})
-        if not dead:
-            return False
-        value = dead[which % len(dead)]
-        browser.jar.put(Cookie(part, value, Order(part, "page").host, PARTS[part].path), time.time())
-        self.secrets.give(value, browser.name)
-        return True
-
-    def move(self, browser: Browser, part: str) -> None:
-        """The application's cookies had another path when the browser got its own."""
-        cookie = browser.cookie(part, Order(part, "page"))
-        if cookie is not None:
-            browser.jar.remove(cookie)
-            browser.jar.put(replace(cookie, path=_other_path(part)), time.time())
-
-    # -- what happens in the database
-
-    def _store(self, part: str) -> Store:
+    def store(self, part: str) -> Store:
+        """Where the sessions of a part are."""
         return self.site.store.with_namespace(PARTS[part].store)
-
-    async def end_owned(self, browser: Browser, part: str) -> None:
-        """A script of the site's owner ends all sessions of a user."""
-        await self._store(part).delete_owned(self.account(browser))
-        self.worlds[part].end_all(self.account(browser))
-
-    async def expire(self, session: Session, part: str) -> None:
-        """A session's time is over."""
-        await self._store(part).delete(session.id)
-        self.worlds[part].end(session)
-
-    async def damage(self, browser: Browser, session: Session, part: str) -> None:
-        """What is stored of a session cannot be read for a while: it is as if it were not there, and stays."""
-        store, world = self._store(part), self.worlds[part]
-        data = await store.get(session.id)
-        assert data is not None
-        await store.set(session.id, NOT_JSON, MAX_AGE)
-        kept = world.sessions.pop(session.id)
-        try:
-            await self.visit(browser, Order(part, "page", Program((("read",),))))
-            if await store.get(session.id) != NOT_JSON:
-                raise Violation("unreadable session removed", f"of {browser.name}, {part}")
-        finally:
-            world.sessions[session.id] = kept
-            await store.set(session.id, data, MAX_AGE, owner=session.possible[0].get("user"))
 
     async def check_tables(self) -> None:
         """No table holds what a browser knows."""
         if found := traces(await self._tables.dump(), self.secrets.all):
             raise Violation("secret in a table", found)
-
-
-def _other_path(part: str) -> str:
-    """Another path whose cookies go with the part's pages, too."""
-    return "/" if PARTS[part].path != "/" else f"/{part}"
 
 
 def _cache_key(order: Order) -> object:

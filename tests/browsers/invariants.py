@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tests.browsers.application import CSRF_COOKIE, LIMIT, ORIGINS, OWN_PARTS, PARTS
 from tests.browsers.handlers import END
-from tests.browsers.model import Violation
+from tests.browsers.violations import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.browsers.browser import Exchange
+    from tests.browsers.exchanges import Exchange
 
 __all__ = ("Secrets", "check_answer", "check_cookies", "check_limit", "check_replay", "is_replay")
 

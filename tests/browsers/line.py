@@ -184,7 +184,7 @@ class Recorder:
             try:
                 await app(scope, receive, recording_send)
             except BaseException as error:
-                report.raised = type(error).__name__
+                report.raised = f"{error!r} from {error.__cause__ or error.__context__!r}"
                 raise
             finally:
                 del self._reports[request]

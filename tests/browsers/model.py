@@ -8,37 +8,21 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from tests.browsers.outcomes import Data, Outcome, Verdict, ended, lives, stored
 from tests.browsers.programs import HOLD, Play
+from tests.browsers.violations import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browsers.browser import Exchange
+    from tests.browsers.exchanges import Exchange
     from tests.browsers.jar import Cookie
 
-__all__ = ("Session", "Violation", "Visit", "World")
-
-Data = dict[str, str]
-Verdict = Literal["nothing", "keep", "new", "end"]
-"""What the answer says to the browser about its session: nothing; at most that it lives longer; that it has another id;
-that it is over."""
+__all__ = ("Session", "Visit", "World")
 
 CHOOSES_A_SESSION = {"log-in", "enter", "rotate", "log-out", "end"}
-
-
-class Violation(AssertionError):  # noqa: N818 - it is what was found
-    """Something that must hold does not.
-
-    Args:
-        kind: What kind of thing, in a few words.
-        what: What exactly, and where.
-    """
-
-    def __init__(self, kind: str, what: object) -> None:
-        super().__init__(f"{kind}: {what}")
-        self.kind = kind
 
 
 @dataclass
@@ -74,21 +58,6 @@ class Visit:
     socket_session: Session | None = field(default=None)
 
 
-@dataclass
-class Outcome:
-    """What a request makes of its session, in one of the worlds that may be.
-
-    Attributes:
-        verdict: What its answer says.
-        data: What is then in the session: in the new one, if there is one; nothing in one that has ended.
-        ends_loaded: Whether the one that it loaded is over, rather than having another id.
-    """
-
-    verdict: Verdict
-    data: Data = field(default_factory=dict)
-    ends_loaded: bool = False
-
-
 class World:
     """The sessions of one part of the site.
 
@@ -115,15 +84,8 @@ class World:
         loaded = self.session_of(ids)
         bases = copy.deepcopy(loaded.possible) if loaded else [{}]
         late = loaded is None and any(each in self.rotated for each in ids)
-        visit = Visit(
-            exchange,
-            loaded,
-            loaded.id if loaded else "",
-            late,
-            bases,
-            [Play(dict(base)) for base in bases],
-            loaded.version if loaded else 0,
-        )
+        session_id, version = (loaded.id, loaded.version) if loaded else ("", 0)
+        visit = Visit(exchange, loaded, session_id, late, bases, [Play(dict(base)) for base in bases], version)
         steps = exchange.order.program.before
         held = steps.index(HOLD) if HOLD in steps else len(steps)
         self._run(visit, steps[:held])
@@ -177,6 +139,17 @@ class World:
     def end(self, session: Session) -> None:
         self._change(session, [{}])
 
+    def change(self, session: Session, entries: Data) -> None:
+        """Some entries of a session have got values."""
+        self._change(session, [{**data, **entries} for data in session.possible])
+
+    def rename(self, session: Session, new: str) -> None:
+        """A session has got another id."""
+        self.rotated.add(session.id)
+        del self.sessions[session.id]
+        session.id = new
+        self.sessions[new] = session
+
     # -- parts
 
     def _run(self, visit: Visit, steps: tuple[tuple[str, ...], ...]) -> None:
@@ -221,24 +194,8 @@ class World:
         return [
             outcome
             for current in loaded.possible
-            for outcome in (self._stored(current, base, play) if current else _ended(play))
+            for outcome in (stored(current, base, play, merges=self._merges) if current else ended(play))
         ]
-
-    def _stored(self, current: Data, base: Data, play: Play) -> list[Outcome]:
-        """What is made of a session that another request may have changed meanwhile."""
-        if play.spoiled:  # a log-out before that may count
-            return [Outcome("nothing", current), *([Outcome("nothing", ends_loaded=True)] if play.cleared else [])]
-        if play.cleared:
-            return [Outcome("new" if play.data else "end", play.data, ends_loaded=True)]
-        is_new = play.new_id or base.get("user") != play.data.get("user")
-        if play.data == base and not is_new:
-            return [Outcome("nothing", current)]
-        data = _merge(base, play.data, current) if self._merges else play.data
-        if not data:
-            return [Outcome("end", ends_loaded=True)]
-        # Who only asks for a new id may take along what others have changed.
-        also = [Outcome("new", current)] if play.data == base and current != data else []
-        return [Outcome("new" if is_new else "keep", data), *also]
 
     def _settle(self, visit: Visit, outcomes: list[Outcome]) -> None:
         """Take the outcomes that the cookie of the answer is right for."""
@@ -248,14 +205,14 @@ class World:
         cookie = cookies[0] if cookies else None
         fits: dict[Verdict, Callable[[Cookie | None], bool]] = {
             "nothing": lambda cookie: cookie is None,
-            "keep": lambda cookie: cookie is None or (cookie.value == visit.loaded_id and _lives(cookie)),
-            "new": lambda cookie: cookie is not None and _lives(cookie) and self._is_unknown(cookie, visit),
-            "end": lambda cookie: cookie is not None and not _lives(cookie),
+            "keep": lambda cookie: cookie is None or (cookie.value == visit.loaded_id and lives(cookie)),
+            "new": lambda cookie: cookie is not None and lives(cookie) and self._is_unknown(cookie, visit),
+            "end": lambda cookie: cookie is not None and not lives(cookie),
         }
         right = [outcome for outcome in outcomes if fits[outcome.verdict](cookie)]
         if not right:
             wanted = " or ".join(sorted({outcome.verdict for outcome in outcomes}))
-            said = cookie and (cookie.value, "lives" if _lives(cookie) else "is over")
+            said = cookie and (cookie.value, "lives" if lives(cookie) else "is over")
             raise Violation("wrong cookie", f"{said} in place of: {wanted}: {visit.exchange}")
         self._apply(visit, right, cookie)
 
@@ -272,7 +229,7 @@ class World:
                     self._change(loaded, [{}])
                 self.sessions[cookie.value] = visit.socket_session = Session(cookie.value, data)
             else:
-                self._rename(loaded, cookie.value)
+                self.rename(loaded, cookie.value)
                 self._change(loaded, data)
         elif loaded is not None and is_loaded:
             self._change(loaded, [{} if outcome.ends_loaded else outcome.data for outcome in outcomes])
@@ -281,36 +238,8 @@ class World:
         known = {*self.sessions, *self.rotated, *self.ended, *(each.value for each in visit.exchange.sent)}
         return cookie.value not in known
 
-    def _rename(self, session: Session, new: str) -> None:
-        self.rotated.add(session.id)
-        del self.sessions[session.id]
-        session.id = new
-        self.sessions[new] = session
-
     def _change(self, session: Session, possible: list[Data]) -> None:
         session.become(possible)
         if not any(session.possible):
             self.ended.add(session.id)
             self.sessions.pop(session.id, None)
-
-
-def _ended(play: Play) -> list[Outcome]:
-    """What is made of a session that another request has ended, or this one everywhere."""
-    if play.cleared and play.data and not play.spoiled:
-        return [Outcome("new", play.data, ends_loaded=True)]
-    return [Outcome("nothing"), *([Outcome("end", ends_loaded=True)] if play.cleared else [])]
-
-
-def _lives(cookie: Cookie) -> bool:
-    return cookie.expires is None or cookie.expires > 0
-
-
-def _merge(base: Data, mine: Data, theirs: Data) -> Data:
-    """What the two changes of one session make of it."""
-    merged = dict(theirs)
-    for key in base.keys() | mine.keys():
-        if base.get(key) != mine.get(key):
-            merged.pop(key, None)
-            if key in mine:
-                merged[key] = mine[key]
-    return merged

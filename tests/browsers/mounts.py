@@ -12,7 +12,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.browsers.handlers import END, page
+from tests.browsers.handlers import END, FILLER, page
 from tests.browsers.line import REQUEST_HEADER
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ PANEL_COOKIE = "panel"
 SCOPES = {"none": None, "true": True, "false": False}
 
 SHARED_HEADERS = [(b"content-type", b"application/json")]
-"""One list for all responses, as a constant of an application is."""
+"""One list for all responses, as a constant of an application is. Litestar's own compression changes it, which no harm
+comes of as long as all responses are compressed."""
 
 
 async def _panel(request: Request) -> JSONResponse:
@@ -46,6 +47,7 @@ def _page(headers: Any, panel: dict[str, Any] | None) -> dict[str, Any]:
         "by": headers["x-browser"],
         "session": None,
         "panel": panel,
+        "filler": FILLER,
         "end": END,
     }
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
 
 from tests.browsers.application import ORIGINS
-from tests.browsers.browser import HOSTS, Order
+from tests.browsers.exchanges import HOSTS, Order
 from tests.browsers.programs import HOLD, Program, Step
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ("OUR_PARTS", "cached_pages", "held_pages", "limited_pages", "mounts", "pages", "sockets", "stock_pages")
+__all__ = (
+    "OUR_PARTS",
+    "almost_the_same",
+    "cached_pages",
+    "held_pages",
+    "limited_pages",
+    "mounts",
+    "pages",
+    "sockets",
+    "stock_pages",
+)
 
 OUR_PARTS = st.sampled_from(["plain", "merge"])
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -98,6 +108,20 @@ def cached_pages() -> SearchStrategy[Order]:
         st.builds(
             lambda part, where, gzip: Order(part, where[0], query=where[1], gzip=gzip), OUR_PARTS, other, _compression
         ),
+    )
+
+
+def almost_the_same() -> SearchStrategy[dict[str, Any]]:
+    """How the order of the next visitor differs from that of the one before."""
+    return st.fixed_dictionaries(
+        {"program": st.just(Program())},
+        optional={
+            "host": st.sampled_from(HOSTS),
+            "language": st.sampled_from(["en", "de"]),
+            "gzip": _compression,
+            "query": st.sampled_from(["a=1", "a=2"]),
+            "origin": _origins,
+        },
     )
 
 

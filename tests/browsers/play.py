@@ -49,21 +49,25 @@ def play(
         Exception: What was found, with the shortest history that finds it.
     """
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
-    run_state_machine_as_test(
-        cast("type[RuleBasedStateMachine]", lambda: BrowserMachine(grounds, setups)),  # anything that makes one
-        settings=settings(
-            max_examples=histories,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            derandomize=derandomize,
-            phases=phases,
-            verbosity=Verbosity.normal,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
-        ),
-    )
+    try:
+        run_state_machine_as_test(
+            cast("type[RuleBasedStateMachine]", lambda: BrowserMachine(grounds, setups)),  # anything that makes one
+            settings=settings(
+                max_examples=histories,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                derandomize=derandomize,
+                phases=phases,
+                verbosity=Verbosity.normal,
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+                print_blob=False,
+            ),
+        )
+    except Exception as error:
+        error.add_note(grounds.logs())
+        raise
 
 
 def run(

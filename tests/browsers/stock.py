@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.browsers.model import Data, Session, Violation, Visit, World
+from tests.browsers.model import Session, Visit, World
+from tests.browsers.outcomes import Data
+from tests.browsers.violations import Violation
 
 __all__ = ("StockWorld",)
 
