@@ -19,6 +19,7 @@ from tests.servers.mysql import (
 from tests.servers.postgres import (
     GivenPostgres,
     PostgresServer,
+    PostgresStandby,
     postgres_from_environment_or_private,
     require_private,
 )
@@ -34,6 +35,7 @@ __all__ = (
     "MariaDBServer",
     "MySQLServer",
     "PostgresServer",
+    "PostgresStandby",
     "PrivateServer",
     "RedisServer",
     "ServerUnavailable",

@@ -18,7 +18,13 @@ from tests.servers.private import HOST, PrivateServer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("GivenPostgres", "PostgresServer", "postgres_from_environment_or_private", "require_private")
+__all__ = (
+    "GivenPostgres",
+    "PostgresServer",
+    "PostgresStandby",
+    "postgres_from_environment_or_private",
+    "require_private",
+)
 
 VARIABLE = "LITESTAR_SQLSTORES_TEST_POSTGRES"
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
@@ -89,6 +95,33 @@ class PostgresServer(PrivateServer, _Postgres):
         except FileNotFoundError:
             return False
         return lines[0] == str(pid) and len(lines) > 7 and lines[7].strip() == "ready"
+
+
+class PostgresStandby(PostgresServer):
+    """A standby of our own, which follows a primary until it is promoted.
+
+    Args:
+        primary: The primary, which runs.
+        settings: Settings for `postgres -c`.
+    """
+
+    def __init__(self, primary: PostgresServer, settings: Mapping[str, str] | None = None) -> None:
+        self._primary = primary
+        super().__init__(settings)
+
+    def _initialise(self, directory: Path) -> None:
+        self._run(
+            [
+                str(self._programs / "pg_basebackup"),
+                *("--dbname", f"host={HOST} port={self._primary.port} user=postgres application_name=standby"),
+                *("--pgdata", str(directory / "data")),
+                *("--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync"),
+            ]
+        )
+
+    def promote(self) -> None:
+        """Make it the primary; returns when it is."""
+        self.execute("SELECT pg_promote()")
 
 
 class GivenPostgres(GivenServer, _Postgres):
