@@ -62,6 +62,17 @@ SET SESSION autocommit = @litestar_sqlstores_autocommit,
   SESSION completion_type = @litestar_sqlstores_completion,
   SESSION time_zone = @litestar_sqlstores_time_zone
 
+-- name: identify-session
+-- The session's number, the server's name, port and number, and what tells when its process started: the time, and the
+-- seconds since then.
+SELECT CONNECTION_ID(), @@hostname, @@port, @@server_id, UNIX_TIMESTAMP();
+SHOW GLOBAL STATUS LIKE 'Uptime'
+
+-- name: kill-session
+-- End a session, whatever it runs. As long as it is there, that is no error.
+-- %(session)s: its number
+KILL %(session)s
+
 -- name: get
 -- The data of the keys that are alive.
 -- %(keys)s: digests
@@ -108,6 +119,21 @@ VALUES
   updated_at = IF(/* include: is-same */, /* slot: table_name */.updated_at, UTC_TIMESTAMP(3)),
   key_text = /* slot: new_key_text */,
   expires_at = IF(/* include: is-same */, /* slot: table_name */.expires_at, /* slot: new_expiry */),
+  data = /* slot: new_data */,
+  owner = /* slot: new_owner */
+
+-- name: set-mixed
+-- As set, for entries whose tolerances differ: one statement, so that all of them are stored or none.
+-- %s: as for set; %(keys)s: digests, %(tolerances)s: theirs, in milliseconds, in the same order
+/* include: read-committed */;
+INSERT INTO /* slot: table */ (key_digest, namespace, data, expires_at, owner, key_text, created_at, updated_at)
+VALUES
+  /* each , */ (%s, %s, /* slot: data_in */, /* include: expiry-in */, %s, %s, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))
+/* slot: on_duplicate */
+  created_at = /* include: created */,
+  updated_at = IF(/* include: is-same-mixed */, /* slot: table_name */.updated_at, UTC_TIMESTAMP(3)),
+  key_text = /* slot: new_key_text */,
+  expires_at = IF(/* include: is-same-mixed */, /* slot: table_name */.expires_at, /* slot: new_expiry */),
   data = /* slot: new_data */,
   owner = /* slot: new_owner */
 
@@ -397,6 +423,13 @@ IF(/* include: has-expired */, UTC_TIMESTAMP(3), /* slot: table_name */.created_
 /* include: is-same-value */ AND (
     /* slot: table_name */.expires_at <=> /* slot: new_expiry */
     OR ABS(TIMESTAMPDIFF(MICROSECOND, /* slot: table_name */.expires_at, /* slot: new_expiry */)) <= %(tolerance)s * 1000
+  )
+
+-- fragment: is-same-mixed
+/* include: is-same-value */ AND (
+    /* slot: table_name */.expires_at <=> /* slot: new_expiry */
+    OR ABS(TIMESTAMPDIFF(MICROSECOND, /* slot: table_name */.expires_at, /* slot: new_expiry */))
+      <= ELT(FIELD(/* slot: table_name */.key_digest, %(keys)s), %(tolerances)s) * 1000
   )
 
 -- fragment: number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import aiomysql
-from pymysql.err import MySQLError
+from pymysql.err import InterfaceError, MySQLError
 from sqlspec.adapters.aiomysql import AiomysqlConfig
 
 from litestar_sqlstores.backends.mysql import MySQLBackend
@@ -19,6 +19,7 @@ class AiomysqlBackend(MySQLBackend[AiomysqlConfig]):
 
     cursor_class = aiomysql.Cursor
     driver_error = MySQLError
+    interface_error = InterfaceError
 
     def is_as_secure_as_asked(self, connection: Any) -> bool:
         # Where the server says that it has no TLS, or somebody on the way says so, aiomysql goes on without.

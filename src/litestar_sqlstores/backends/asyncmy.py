@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncmy.cursors import Cursor
-from asyncmy.errors import MySQLError
+from asyncmy.errors import InterfaceError, MySQLError
 from sqlspec.adapters.asyncmy import AsyncmyConfig
 
 from litestar_sqlstores.backends.mysql import MySQLBackend
@@ -17,6 +17,7 @@ class AsyncmyBackend(MySQLBackend[AsyncmyConfig]):
 
     cursor_class = Cursor
     driver_error = MySQLError
+    interface_error = InterfaceError
 
 
 class AsyncmyStore(BaseSQLSpecStore[AsyncmyConfig]):

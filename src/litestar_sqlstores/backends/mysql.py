@@ -5,16 +5,13 @@ Statements are sent with the values in them, as literals, because that is all th
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar, TypeVar
-from weakref import WeakSet
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from litestar_sqlstores.backends.base import Backend, too_old
-from litestar_sqlstores.backends.mysql_client import Connection, Statements, rolled_back_on_error
-from litestar_sqlstores.backends.mysql_errors import FAILURES, STATEMENT_LOG, UNKNOWN_COLUMN, UNKNOWN_DATABASE
+from litestar_sqlstores.backends.mysql_client import Connection, transaction
+from litestar_sqlstores.backends.mysql_connections import MySQLConnections
+from litestar_sqlstores.backends.mysql_errors import UNKNOWN_COLUMN
 from litestar_sqlstores.backends.mysql_literals import Value
 from litestar_sqlstores.backends.records import (
     NEVER,
@@ -26,121 +23,14 @@ from litestar_sqlstores.backends.records import (
     Replacement,
     Stats,
 )
-from litestar_sqlstores.coalescing import Failure
-from litestar_sqlstores.errors import ConfigurationError, StoreError
-from litestar_sqlstores.settings import Settings
 
 __all__ = ("MySQLBackend",)
 
-logger = logging.getLogger("litestar_sqlstores")
-
 ConfigT = TypeVar("ConfigT")
 
-OLDEST = {"MySQL": (8, 0, 19), "MariaDB": (10, 6)}
-LOGS_STATEMENTS = (
-    "the server logs statements (binlog_format = STATEMENT), and refuses what writes under READ COMMITTED, as the store"
-    " does; set binlog_format = ROW or MIXED"
-)
-GALERA = (
-    "the server is a node of a Galera cluster (wsrep_on), which loses updates when several nodes write: send all that"
-    " writes to one node, as docs/operations.md says"
-)
-MAX_LOCK_WAIT = 50
-"""Seconds; what MySQL and MariaDB wait for a lock by default."""
 
-
-class MySQLBackend(Backend[ConfigT, Connection]):
+class MySQLBackend(MySQLConnections[ConfigT]):
     """The statements of MySQL and MariaDB: one for a batch, with a line for each entry."""
-
-    dialect = "mysql"
-    quote = "`"
-    relaxes_not = "a MySQL server decides for all of its clients (innodb_flush_log_at_trx_commit, sync_binlog)"
-    cursor_class: ClassVar[type[Any]]
-    """The driver's plain cursor; the caller's config may have chosen another one."""
-    driver_error: ClassVar[type[Exception]]
-    """The base of the driver's errors; the first argument is the code."""
-
-    _server = "MariaDB"
-    """As long as no connection has told."""
-    _notes = "switch"
-    """How notes are turned off. MariaDB has a variable of its own for that, and warns of the other one from 11.8 on."""
-
-    def __init__(self, config: ConfigT, settings: Settings) -> None:
-        super().__init__(config, settings)
-        self._statements = Statements(self.sql, self.cursor_class)
-        self._lock_wait = max(1, min(MAX_LOCK_WAIT, int(settings.timeout / 3)))
-        self._entered = WeakSet[Connection]()
-
-    def variants(self) -> tuple[str, ...]:
-        data_format, server = self.settings.data_format, self._server.lower()
-        return data_format, server, f"{data_format}_{server}", self._notes
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
-        async with super().connect() as connection:
-            if not self.is_as_secure_as_asked(connection):
-                connection.close()
-                msg = "the server does not encrypt connections, and TLS is asked for (ssl); turn it on there"
-                raise ConfigurationError(msg)
-            if not self._statements.max_packet:
-                await self._meet_server(connection)
-            if connection not in self._entered:
-                await self._statements.run(connection, "enter_session", lock_wait=self._lock_wait)
-            if self.owns_pool:
-                self._entered.add(connection)
-                yield connection
-                return
-            try:
-                yield connection
-            finally:
-                try:
-                    await self._statements.run(connection, "leave_session")
-                except Exception:  # noqa: BLE001 - nobody needs the connection, and nobody else may get it
-                    connection.close()
-
-    def is_as_secure_as_asked(self, connection: Connection) -> bool:  # noqa: ARG002 - for drivers that make sure of it
-        """Whether a connection is encrypted, if it is to be."""
-        return True
-
-    async def _meet_server(self, connection: Connection) -> None:
-        found = dict(await self._statements.fetch(connection, "server"))
-        version = found["version"]
-        server = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-        if tuple(map(int, re.findall(r"\d+", version)[:3])) < OLDEST[server]:
-            needed = " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
-            raise too_old(f"server is {server} {version}", needed)
-        if found["log_bin"] == found["sql_log_bin"] == "ON" and found.get("binlog_format") == "STATEMENT":
-            raise ConfigurationError(LOGS_STATEMENTS)
-        if found.get("wsrep_on") == "ON":
-            logger.warning(GALERA)
-        self._server = server
-        self._notes = "verbosity" if "note_verbosity" in found else "switch"
-        self.sql = self.load_sql()
-        self._statements = Statements(self.sql, self.cursor_class, int(found["max_allowed_packet"]))
-
-    async def discard(self, connection: Connection) -> None:
-        connection.close()
-
-    def classify(self, error: Exception) -> Failure:
-        if isinstance(error, self.driver_error):
-            code = error.args[0] if error.args else None
-            if not isinstance(code, int) or not code:
-                # About the connection, and from the driver itself: closed, out of step, cancelled.
-                return Failure.DISCONNECTED
-            # Without a schema it is the database of the connection that is unknown.
-            if code == UNKNOWN_DATABASE and self.table.schema:
-                return Failure.MISSING_SCHEMA
-            return FAILURES.get(code, Failure.OTHER)
-        if isinstance(error, OSError):
-            return Failure.DISCONNECTED
-        return Failure.BAD_VALUE if isinstance(error, ValueError) else Failure.OTHER
-
-    def describe(self, error: Exception) -> StoreError:
-        if isinstance(error, self.driver_error) and error.args[:1] == (STATEMENT_LOG,):
-            described = ConfigurationError(LOGS_STATEMENTS)
-            described.__cause__ = error
-            return described
-        return super().describe(error)
 
     async def get(self, connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return dict(await self._statements.fetch(connection, "get", keys=[*keys]))
@@ -175,17 +65,11 @@ class MySQLBackend(Backend[ConfigT, Connection]):
         return {key: NEVER if left is None else left for key, left, _ in rows}
 
     async def set(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
-        rows: dict[int, list[tuple[Value, ...]]] = {}
-        for key, new in entries.items():
-            row = *_row(key, new), new.key_text
-            rows.setdefault(new.tolerance, []).append(row)
-        # There is hardly ever more than one tolerance.
-        return sum(
-            [
-                await self._statements.upsert(connection, "set", alike, tolerance=tolerance)
-                for tolerance, alike in rows.items()
-            ]
-        )
+        rows = [(*_row(key, new), new.key_text) for key, new in entries.items()]
+        tolerances = [new.tolerance for new in entries.values()]
+        if len(set(tolerances)) == 1:
+            return await self._statements.upsert(connection, "set", rows, tolerance=tolerances[0])
+        return await self._statements.upsert(connection, "set_mixed", rows, keys=[*entries], tolerances=tolerances)
 
     async def set_keeping_ttl(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:
         rows = [(key, new.namespace, new.data, new.owner, new.key_text) for key, new in entries.items()]
@@ -193,7 +77,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     async def replace(self, connection: Connection, replacements: Mapping[bytes, Replacement]) -> Iterable[bytes]:
         expected = [(key, new.expected) for key, new in replacements.items()]
-        async with rolled_back_on_error(connection):
+        async with transaction(connection):
             rows = await self._statements.fetch(connection, "lock_for_replacement", expected, keys=[*replacements])
             found = {key for (key,) in rows}
             if not found:
@@ -205,7 +89,7 @@ class MySQLBackend(Backend[ConfigT, Connection]):
 
     async def increment(self, connection: Connection, increments: Mapping[bytes, Increment]) -> Mapping[bytes, int]:
         rows = [(key, each.namespace, each.amount, each.ttl, each.key_text) for key, each in increments.items()]
-        async with rolled_back_on_error(connection):
+        async with transaction(connection):
             return dict(await self._statements.fetch(connection, "increment", rows, keys=[*increments]))
 
     async def add(self, connection: Connection, entries: Mapping[bytes, Entry]) -> int:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
+from litestar_sqlstores.backends.mysql_errors import INTERRUPTED
 from litestar_sqlstores.backends.mysql_literals import Value, literal
 from litestar_sqlstores.errors import ValueTooLargeError
 
-__all__ = ("Connection", "Statement", "Statements", "rolled_back_on_error")
+__all__ = ("Connection", "OutcomeUnknownError", "Statement", "Statements", "transaction")
 
 _DUPLICATES = re.compile(rb"Duplicates: (\d+)")
 _EACH = re.compile(r"/\* each (.+?) \*/ (.*)")
@@ -50,6 +51,10 @@ class Connection(Protocol):
 
     def close(self) -> object:
         """Close without waiting for the server."""
+
+    def thread_id(self) -> int:
+        """The number of the session, or of whatever stands before the server; another one after a new connection."""
+        ...
 
 
 class Statement(NamedTuple):
@@ -129,11 +134,21 @@ class Statements:
 
 
 @asynccontextmanager
-async def rolled_back_on_error(connection: Connection) -> AsyncIterator[None]:
-    """Leave no transaction open if one of its statements fails."""
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """Leave no transaction open if one of its statements fails, nor a doubt about its COMMIT.
+
+    Raises:
+        OutcomeUnknownError: The server may have been interrupted after it had committed.
+    """
     try:
         yield
-    except Exception:
+    except Exception as error:
         with suppress(Exception):
             await connection.rollback()
+        if error.args and error.args[0] in INTERRUPTED:
+            raise OutcomeUnknownError from error
         raise
+
+
+class OutcomeUnknownError(ConnectionError):
+    """The server was interrupted while it may have committed."""

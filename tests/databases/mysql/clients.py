@@ -44,11 +44,11 @@ class Client:
     """Somebody else's connection."""
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
 
     async def __call__(self, *statements: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
-        async with self._connection.cursor() as cursor:
+        async with self.connection.cursor() as cursor:
             for statement in statements:
                 await cursor.execute(statement)
                 rows = list(await cursor.fetchall())

@@ -29,7 +29,12 @@ async def test_connections_that_are_killed_are_replaced(url: str) -> None:
             await asyncio.sleep(0.001 * number)
             killed = (await execute(mine))[0]
             await execute(f"KILL {killed[0]}")
-            await asyncio.gather(*calls)
+            for error in await asyncio.gather(*calls, return_exceptions=True):
+                # What was under way on that connection may have been stored, and is not tried again.
+                assert error is None or (isinstance(error, UnavailableError) and error.outcome_unknown), error
+            allowed = {str(number).encode(), str(number - 1).encode()} if number else {b"0"}
+            assert set((await store.get_many(KEYS)).values()) <= allowed
+            await store.set_many(dict.fromkeys(KEYS, str(number)), expires_in=100)
             assert set((await store.get_many(KEYS)).values()) == {str(number).encode()}
 
             # The one that was killed may be at rest in a lane, which gives it back to the pool, which throws it away.
@@ -43,7 +48,7 @@ async def test_connections_that_are_killed_are_replaced(url: str) -> None:
 @pytest.mark.parametrize("driver", ["aiomysql", "asyncmy"])
 async def test_a_server_that_was_away_is_used_again(private: MariaDBServer, driver: str) -> None:
     url = private.create_database().replace("mysql:", f"mysql+{driver}:")
-    async with opened(url) as store:
+    async with opened(url, timeout=1) as store:
         await store.set("key", b"1")
         await asyncio.to_thread(private.kill)
         for _ in range(3):

@@ -107,3 +107,19 @@ async def explained(execute: Client, sql: str) -> list[dict[str, Any]]:
             plans.append({**plan, "rows": int(plan["rows"])})
     assert plans
     return plans
+
+
+async def test_sets_of_different_lives_have_tolerances_of_their_own(url: str) -> None:
+    async with opened(url) as store:
+
+        async def stored(short: float, long: float) -> list[object]:
+            await asyncio.gather(store.set("short", b"1", expires_in=short), store.set("long", b"1", expires_in=long))
+            return [(await store.inspect(key))[0].updated_at for key in ("short", "long")]
+
+        first = await stored(100, 10_000)
+        await asyncio.sleep(0.01)
+        assert await stored(100.5, 10_050) == first  # 1 % is a second, and at most a minute
+        short, long = await stored(103, 10_050)
+        assert (short == first[0], long == first[1]) == (False, True)
+        assert (await stored(103, 10_120))[0] == short
+        assert 10_110 <= (await store.expires_in("long") or 0) <= 10_120
