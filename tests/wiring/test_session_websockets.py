@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from litestar import get, post, websocket
+from litestar import asgi, get, post, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
+from litestar.types import Receive, Scope, Send
 
 from litestar_sqlstores import SQLSessionConfig, rotate_session_id
 from tests.wiring.helpers import AnyRequest, AnyWebSocket, serve
@@ -98,7 +100,7 @@ async def failed(socket: AnyWebSocket) -> None:
 
 @asynccontextmanager
 async def serve_sockets(plugin: SQLStoresPlugin, **options: Any) -> AsyncIterator[Site]:
-    handlers = [read, write, logout, plain, before, rotated, cleared, refused, failed]
+    handlers = [read, write, logout, plain, before, rotated, cleared, refused, failed, denied]
     async with serve(plugin, handlers, SQLSessionConfig(**options)) as site:
         yield site
 
@@ -209,6 +211,29 @@ async def test_a_handler_that_does_not_accept(plugin: SQLStoresPlugin, path: str
         async with ada.socket(path) as socket:
             assert socket.first["type"] == "websocket.close"
         assert await ada.read() == {"a": 1, path[1:]: True}
+
+
+async def test_a_handshake_that_a_response_denies(plugin: SQLStoresPlugin) -> None:
+    async with serve_sockets(plugin) as site:
+        ada = site.browser()
+        await ada.do("/write", a=1)
+        async with ada.socket("/denied") as socket:
+            assert socket.first["type"] == "websocket.http.response.start"
+        new_id = socket.cookies["session"].value
+        assert new_id != ada.session_id
+        assert await site.browser(ada.session_id).read() == {}
+        assert await site.browser(new_id).read() == {"a": 1, "denied": True}
+
+
+@asgi("/denied", copy_scope=False)
+async def denied(scope: Scope, receive: Receive, send: Send) -> None:
+    connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+    rotate_session_id(connection)
+    connection.session["denied"] = True
+    start: Any = {"type": "websocket.http.response.start", "status": 401, "headers": []}
+    body: Any = {"type": "websocket.http.response.body", "body": b""}
+    await send(start)
+    await send(body)
 
 
 async def test_a_session_that_ended_meanwhile_stays_ended(plugin: SQLStoresPlugin) -> None:

@@ -21,7 +21,7 @@ from litestar.stores.registry import StoreRegistry
 if TYPE_CHECKING:
     from litestar.routes import BaseRoute
 
-__all__ = ("PlacedConfig", "configs_in", "middleware_configs", "placed_configs")
+__all__ = ("PlacedConfig", "configs_in", "middleware_configs", "middleware_of", "placed_configs")
 
 _CONFIGS = (BaseBackendConfig, RateLimitConfig)
 # What leads to the rest of an application, or nowhere.
@@ -81,6 +81,13 @@ def middleware_configs(app: Litestar) -> Iterator[object]:
         if id(placed.config) not in seen:
             seen.add(id(placed.config))
             yield placed.config
+
+
+def middleware_of(app: Litestar) -> Iterator[object]:
+    """What is on the routes of an application, once for each of them."""
+    for route in app.routes:
+        for handler in _handlers(route):
+            yield from _resolved(handler)
 
 
 def configs_in(middleware: object) -> Iterator[Any]:

@@ -49,7 +49,7 @@ async def load_session(backend: SQLSessionBackend, connection: Connection, ids: 
     """
     app = connection.scope["litestar_app"]
     if not ids:
-        return SessionState(backend, app, backend.generate_session_id())
+        return SessionState(backend, app, connection, backend.generate_session_id())
     store = backend.config.get_store_from_app(app)
     if len(ids) == 1:
         found = [await find_session(backend, store, ids[0])]
@@ -57,11 +57,12 @@ async def load_session(backend: SQLSessionBackend, connection: Connection, ids: 
         found = await asyncio.gather(*(find_session(backend, store, session_id) for session_id in ids))
     known = [each for each in found if each is not None]
     if not known:
-        return SessionState(backend, app, backend.generate_session_id(), unknown=ids)
+        return SessionState(backend, app, connection, backend.generate_session_id(), unknown=ids)
     first, *others = known
     return SessionState(
         backend,
         app,
+        connection,
         first.session_id,
         stored_id=first.session_id,
         stored=first.stored,

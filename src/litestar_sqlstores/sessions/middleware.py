@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
-from litestar.middleware.session.base import BaseBackendConfig, SessionMiddleware
-from litestar.types import Empty
+from litestar.middleware.session.base import SessionMiddleware
 
-from litestar_sqlstores.registry import middleware_configs
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
 from litestar_sqlstores.sessions.cookies import copy_headers, own_headers, vary_by_cookie
-from litestar_sqlstores.sessions.state import Connection, SessionState, set_session_id, states_of
+from litestar_sqlstores.sessions.layers import LayersWithin, mounted_in
+from litestar_sqlstores.sessions.state import Connection, SessionState, states_of
 
 if TYPE_CHECKING:
+    from litestar import Litestar
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ("SQLSessionMiddleware", "StoreSessions")
 
-_BEGINS = {"http.response.start", "websocket.accept"}
+_RESPONSES = {"http.response.start", "websocket.http.response.start"}
+_BEGINS = {*_RESPONSES, "websocket.accept"}
 
 
 class StoreSessions:
@@ -43,7 +43,7 @@ class StoreSessions:
             for state in [state for state in states_of(scope) if state.app is self._app]:
                 # The layers between may have put a list of their own in place of the middleware's.
                 own_headers(message)
-                await _settle(state, message, ASGIConnection(scope))
+                await _settle(state, message)
 
 
 class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
@@ -54,8 +54,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
 
     def __init__(self, app: ASGIApp, backend: SQLSessionBackend) -> None:
         super().__init__(app, backend)
-        self._is_alone = not _has_session_middleware(app)
-        self._known: dict[Litestar, bool] = {}
+        self._within = LayersWithin(app, SQLSessionMiddleware)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Load the session, call the application, and store what a websocket handler changed since it accepted."""
@@ -65,10 +64,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
         states = states_of(scope)
         states.append(state)
         before = _Before(scope, connection)
-        scope["session"] = state.session
-        state.outer_id = connection._connection_state.session_id
-        if state.clearable:
-            set_session_id(connection, state.session_id)
+        state.enter()
         try:
             await self.app(scope, receive, _sending(state, connection))
         except Exception:
@@ -78,6 +74,7 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
             states.remove(state)
             if scope["type"] == ScopeType.WEBSOCKET and state.failure is None:
                 await self.backend.save_late(state, state.session_in(connection), connection)
+            state.leave()
         if state.failure is not None:
             # Whatever the layers within made of it. Nothing was sent yet, so that those around can answer.
             before.restore()
@@ -85,37 +82,17 @@ class SQLSessionMiddleware(SessionMiddleware[SQLSessionBackend]):
 
     def _look_inside(self, state: SessionState, scope: Scope) -> None:
         """See whether what is in the scope later will be what a handler of this application has put there."""
-        handler = scope.get("route_handler")
-        state.replaceable = self._is_alone
+        within, handler = self._within, scope.get("route_handler")
+        state.clearable = not within.have_litestars
+        state.replaceable = not within.have_sessions
+        state.tells_id = state.clearable
         if isinstance(handler, ASGIRouteHandler) and handler.is_mount:
             # With a copied scope, what is mounted is all there is to see; else the scope tells its application.
             state.replaceable = False
-            state.has_sessions = self._has_sessions
-            mounted = _litestar_in(handler.fn)
-            state.clearable = mounted is None or not self._has_sessions(mounted)
-
-    def _has_sessions(self, app: Litestar) -> bool:
-        known = self._known.get(app)
-        if known is None:
-            configs = middleware_configs(app)
-            known = self._known[app] = any(isinstance(config, BaseBackendConfig) for config in configs)
-        return known
-
-
-def _litestar_in(app: Any) -> Litestar | None:
-    """The application that an ASGI application is, or is a layer around."""
-    while app is not None and not isinstance(app, Litestar):
-        app = getattr(app, "app", None)
-    return app
-
-
-def _has_session_middleware(app: Any) -> bool:
-    """Whether a layer within puts a session of its own into the scope, be it of this framework or another."""
-    while app is not None:
-        if any("SessionMiddleware" in kind.__name__ for kind in type(app).__mro__):
-            return True
-        app = getattr(app, "app", None)
-    return False
+            state.has_sessions = within.has_sessions
+            state.tells_id = state.clearable and not within.may_reach_sessions(handler)
+            mounted = mounted_in(handler)
+            state.clearable = state.clearable and (mounted is None or not within.has_sessions(mounted))
 
 
 class _Before:
@@ -143,20 +120,30 @@ def _sending(state: SessionState, connection: Connection) -> Send:
         if state.failure is not None:
             # A layer within answers the failure. It has seen the response begin, so that is not its business any more.
             raise state.failure
-        if message["type"] in _BEGINS:
-            message = copy_headers(message)
+        if message["type"] not in _BEGINS:
+            await connection.send(message)
+            return
+        message = copy_headers(message)
+        if message["type"] in _RESPONSES and state.was_used(connection):
+            # Now, so that a layer that caches knows as well.
+            vary_by_cookie(message)
+        state.give_way()
+        try:
             if stores:
-                await _settle(state, message, connection)
-        await connection.send(message)
+                await _settle(state, message)
+            await connection.send(message)
+        finally:
+            state.take_back()
 
     return send
 
 
-async def _settle(state: SessionState, message: Message, connection: Connection) -> None:
+async def _settle(state: SessionState, message: Message) -> None:
     """Store a session, once, and tell the browser and caches what the message is to tell them."""
     if state.settled:
         return
     state.settled = True
+    connection = state.connection
     session = state.session_in(connection)
     was_used = state.was_used(connection)
     try:
@@ -164,8 +151,5 @@ async def _settle(state: SessionState, message: Message, connection: Connection)
     except Exception as error:
         state.failure = error
         raise
-    if state.outer_id is not Empty:
-        # Litestar's own middleware would take this session's id for that of its own.
-        connection._connection_state.session_id = state.outer_id
-    if (was_used or has_cookie) and message["type"] == "http.response.start":
+    if (was_used or has_cookie) and message["type"] in _RESPONSES:
         vary_by_cookie(message)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from litestar.connection import ASGIConnection
 from litestar.types import Empty, EmptyType
+from litestar.utils.scope.state import get_litestar_scope_state, set_litestar_scope_state
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.sessions.data import Session
+from litestar_sqlstores.sessions.layers import is_foreign_mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +26,7 @@ __all__ = ("Connection", "SessionState", "find_state", "set_session_id", "state_
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 _SCOPE_KEY = "litestar_sqlstores.sessions"
+_NONE: Any = object()
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +40,8 @@ class SessionState:
     backend: SQLSessionBackend
     app: Litestar
     """The application whose middleware loaded the session."""
+    connection: Connection
+    """The connection as the middleware has it. The layers around may have copied its scope, those within its state."""
     session_id: str
     """The id that the session has, or will have once it is stored."""
     stored_id: str | None = None
@@ -61,33 +66,74 @@ class SessionState:
     """Whether another object in the scope is what a handler of the application has set."""
     clearable: bool = True
     """Whether a session that was cleared is this one."""
+    tells_id: bool = True
+    """Whether the layers within may learn the id: Litestar's own middleware would take it for that of its own."""
     has_sessions: Callable[[Litestar], bool] = lambda _: False
     """Whether a mounted application has sessions of its own."""
     settled: bool = False
     """Whether the response has begun, or could not."""
+    outer: Any = _NONE
+    """What a layer around has put into the scope as its session."""
     outer_id: str | EmptyType | None = Empty
-    """The id of the session of another middleware around this one."""
+    """The id of that."""
+    taken: Any = _NONE
+    """What the session is to be, while that of the layer around is in the scope."""
     failure: Exception | None = None
     """Why it could not be stored."""
 
     def is_cleared(self, connection: Connection) -> bool:
         """Whether it was cleared, also if nobody has noticed yet."""
-        return self.cleared or (self.clearable and connection._connection_state.session_id is Empty)
+        return self.cleared or (self._is_clearable(connection) and connection._connection_state.session_id is Empty)
 
     def session_in(self, connection: Connection) -> Any:
         """What the session of a connection is to be: what was handed out, unless it was set to something else."""
+        if self.taken is not _NONE:
+            return self.taken
         found = connection.scope.get("session", self.session)
         if found is self.session:
             # One that was cleared in a copy of the scope is still in this one.
             return Empty if self.is_cleared(connection) and not self.cleared else self.session
         if found is Empty:
-            return Empty if self.clearable else self.session
-        # A session of another middleware within this one is not what a handler has set.
-        return found if self._is_set_by_handler(connection) and not isinstance(found, Session) else self.session
+            return Empty if self._is_clearable(connection) else self.session
+        return found if self._is_set_by_handler(connection) else self.session
+
+    def _is_clearable(self, connection: Connection) -> bool:
+        inner = connection.scope["litestar_app"]
+        return self.clearable and (inner is self.app or not self.has_sessions(inner))
 
     def _is_set_by_handler(self, connection: Connection) -> bool:
-        inner = connection.scope["litestar_app"]
-        return self.replaceable if inner is self.app else not self.has_sessions(inner)
+        """Whether what is in the scope is no session of another middleware within."""
+        scope = connection.scope
+        if scope["litestar_app"] is self.app:
+            return self.replaceable
+        return self._is_clearable(connection) and not is_foreign_mount(scope["route_handler"])
+
+    def give_way(self) -> None:
+        """Put the session of a layer around into the scope again: it is about to store what it finds there."""
+        if self.outer is not _NONE:
+            self.taken, self.cleared = self.session_in(self.connection), self.is_cleared(self.connection)
+            self._put(self.outer, self.outer_id)
+
+    def take_back(self) -> None:
+        """Put the session into the scope again, for what handlers do after their response has begun."""
+        if self.taken is not _NONE:
+            self._put(self.taken, Empty if self.taken is Empty else self.session_id)
+            self.taken = _NONE
+
+    def leave(self) -> None:
+        """Leave the scope to the layers around."""
+        if self.outer is not _NONE:
+            self._put(self.outer, self.outer_id)
+
+    def enter(self) -> None:
+        """Put the session into the scope."""
+        scope = self.connection.scope
+        self.outer, self.outer_id = scope.get("session", _NONE), self.connection._connection_state.session_id
+        self._put(self.session, self.session_id if self.tells_id else None)
+
+    def _put(self, session: Any, session_id: str | EmptyType | None) -> None:
+        self.connection.scope["session"] = session
+        self.connection._connection_state.session_id = session_id
 
     def was_used(self, connection: Connection) -> bool:
         """Whether the response depends on the session."""
@@ -97,7 +143,15 @@ class SessionState:
 
 def states_of(scope: Scope) -> list[SessionState]:
     """The sessions of a connection, that of the innermost middleware last; copies of the scope share the list."""
-    return cast("dict[str, Any]", scope).setdefault(_SCOPE_KEY, [])  # type: ignore[no-any-return]
+    states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
+    if states is None:
+        # Copies that were made before there was one share what Litestar knows of the connection.
+        states = get_litestar_scope_state(scope, _SCOPE_KEY)
+        if states is None:
+            states = []
+            set_litestar_scope_state(scope, _SCOPE_KEY, states)
+        cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
+    return states
 
 
 def find_state(connection: Connection) -> SessionState | None:
