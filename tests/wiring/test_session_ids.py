@@ -131,6 +131,22 @@ async def test_rotating_a_session_that_is_not_stored_yet(plugin: SQLStoresPlugin
 
 
 @pytest.mark.formats("bytes")
+async def test_logging_in_with_an_empty_session(plugin: SQLStoresPlugin) -> None:
+    @post("/begin")
+    async def begin(request: AnyRequest) -> None:
+        request.clear_session()
+        rotate_session_id(request)
+        request.session["user"] = "Ada"
+
+    async with serve_sessions(plugin, begin) as site:
+        ada = site.browser()
+        await ada.do("/write", basket=1)
+        old = ada.session_id
+        await ada.do("/begin")
+        assert await ada.read() == {"user": "Ada"}
+        assert await site.browser(old).read() == {}
+
+
 async def test_rotating_an_empty_session_is_nothing(plugin: SQLStoresPlugin) -> None:
     @post("/rotate")
     async def rotate(request: AnyRequest) -> None:

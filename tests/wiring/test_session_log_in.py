@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +70,28 @@ async def test_without_owners_a_session_that_is_set_anew_gets_another_id(plugin:
         await ada.do("/enter/Ada")
         assert ada.session_id not in {None, planted}
         assert await site.browser(planted).read() == {}
+
+
+@pytest.mark.parametrize("path", ["/enter", "/enter/object"])
+async def test_a_log_in_over_another_gets_another_id(plugin: SQLStoresPlugin, path: str) -> None:
+    """Whoever plants a cookie may be logged in, too."""
+
+    @post("/enter/object/{name:str}")
+    async def enter_object(request: AnyRequest) -> None:
+        request.set_session(LoggedIn(request.path_params["name"]))
+
+    async with serve_sessions(plugin, enter, enter_object) as site:
+        mallory = site.browser()
+        await mallory.do(f"{path}/Mallory")
+        victim = site.browser(mallory.session_id)
+        await victim.do(f"{path}/Ada")
+        assert await victim.read() == {"user": "Ada"}
+        assert await mallory.read() == {}
+
+
+@dataclass
+class LoggedIn:
+    user: str
 
 
 async def test_a_late_request_with_the_old_id_changes_nothing(plugin: SQLStoresPlugin) -> None:

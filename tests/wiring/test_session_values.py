@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from litestar_sqlstores import SQLSessionConfig
 from litestar_sqlstores.errors import StoreError, UnavailableError
+from litestar_sqlstores.sessions import SQLSessionBackend
 from litestar_sqlstores.store import BaseSQLSpecStore
 from tests.wiring.helpers import CHOSEN_ID, AnyRequest, serve, set_cookies
 from tests.wiring.session_app import HANDLERS, read, serve_sessions
@@ -140,3 +141,38 @@ async def test_an_application_answers_for_a_database_that_is_away(
         assert not set_cookies(response)
         assert [str(error) for error in site.errors] == ["no database"]
         assert len(attempts) == 1
+
+
+# -- backends of applications
+
+
+class Visit(BaseModel):
+    pages: int = 0
+    last: datetime | None = None
+
+
+class VisitBackend(SQLSessionBackend):
+    @staticmethod
+    def deserialize_data(data: Any) -> Any:
+        return Visit.model_validate_json(data)
+
+
+class VisitConfig(SQLSessionConfig):
+    _backend_class = VisitBackend
+
+
+async def test_a_backend_may_decode_sessions_to_objects(plugin: SQLStoresPlugin) -> None:
+    @post("/visit")
+    async def visit(request: AnyRequest) -> int:
+        session: Any = request.session
+        if not isinstance(session, Visit):
+            session = Visit()
+            request.set_session(session)
+        session.pages += 1
+        pages: int = session.pages
+        return pages
+
+    async with serve(plugin, [visit], VisitConfig()) as site:
+        ada = site.browser()
+        assert [await ada.do("/visit") for _ in range(3)] == [1, 2, 3]
+        assert site.errors == []

@@ -47,6 +47,10 @@ def rotate_session_id(connection: Connection) -> str:
     """
     state = state_of(connection)
     state.cleared = state.is_cleared(connection)
+    if state.cleared and connection.scope.get("session") is Empty and isinstance(state.session, dict):
+        # It was cleared: an empty one for handlers to fill.
+        state.session.clear()
+        connection.scope["session"] = state.session
     state.rotated = True
     state.session_id = state.backend.generate_session_id()
     set_session_id(connection, state.session_id)

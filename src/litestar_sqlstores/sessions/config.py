@@ -30,7 +30,8 @@ class SQLSessionConfig(ServerSideSessionConfig):
     its last use. If it is off, a session lives ``max_age`` seconds after its last change.
     """
 
-    _backend_class: type[SQLSessionBackend] = SQLSessionBackend
+    # Without a type, so that it is no field of the dataclass, and subclasses can have another.
+    _backend_class = SQLSessionBackend  # type: ignore[assignment]
 
     renew_on_access: bool = field(default=True)
     """Whether the use of a session makes it live on."""

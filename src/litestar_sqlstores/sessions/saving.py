@@ -77,10 +77,10 @@ class Saving:
         if state.stored_id is None:
             return await self._begin(state, session, data, connection)
         if state.session_id == state.stored_id:
-            if self._is_unchanged(state.stored, data):
+            if self._is_unchanged(state.stored, data, connection):
                 await self._store_anew(state, session)
                 return Saved.NOTHING
-            if not keep_id and self._is_another(state, session):
+            if not keep_id and self._is_another(state, session, data):
                 state.session_id = self._backend.generate_session_id()
         set_session_id(connection, state.session_id)
         return await self._change(state, session, data, connection)
@@ -126,11 +126,14 @@ class Saving:
         state.stored_id, state.stored = state.session_id, changed
         return Saved.STORED
 
-    def _is_unchanged(self, stored: bytes, data: bytes) -> bool:
+    def _is_unchanged(self, stored: bytes, data: bytes, connection: Connection) -> bool:
         # A database that holds JSON may give it back in another spelling.
-        return stored == data or self._backend.serialize_data(self._backend.deserialize_data(stored)) == data
+        return (
+            stored == data
+            or self._backend.serialize_data(self._backend.deserialize_data(stored), connection.scope) == data
+        )
 
-    def _is_another(self, state: SessionState, session: Any) -> bool:
+    def _is_another(self, state: SessionState, session: Any, data: bytes) -> bool:
         """Whether a session is somebody else's now, such as of who has just logged in.
 
         Somebody may have planted the cookie with its id; they must not have a part in what comes next.
@@ -139,7 +142,11 @@ class Saving:
         if self._config.owner_key is not None:
             return self._config.owner_of(before) != self._config.owner_of(session)
         # Without owners, by what packages do that log in: they set another session.
-        return session is not state.session and isinstance(session, dict) and not before.keys() <= session.keys()
+        if session is state.session or not isinstance(before, dict):
+            return False
+        after = self._backend.deserialize_data(data)
+        # Their values, too: whoever is logged in may have planted their own session.
+        return any(key not in after or after[key] != value for key, value in before.items())
 
     async def _store_anew(self, state: SessionState, session: Any) -> None:
         """Store an unchanged session as it would be stored now, unless it is already, or somebody changes it."""
