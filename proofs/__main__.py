@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from proofs.databases import DATABASES
+from proofs.databases import DATABASES, MAIN
 from proofs.proof import Budget
 from proofs.registry import PROOFS
 from proofs.report import describe, table, write_json
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the proofs; the exit status."""
     options = _parser().parse_args(arguments)
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    databases = options.backend or (MAIN if options.short else DATABASES)
     began = time.monotonic()
     lines: list[Line] = []
     for name in options.only or PROOFS:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             budget = Budget(proof.short, options.seconds or SHORT_SECONDS)
         if options.short and not proof.short and not options.only:
             continue
-        for line in run([proof], options.backend, budget, seed):
+        for line in run([proof], databases, budget, seed):
             lines.append(line)
             print(table([line]).splitlines()[-1], describe(line), sep="\n", flush=True)
     print(f"\nseed {seed}, {time.monotonic() - began:.0f} s\n\n{table(lines)}")
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m proofs", description="Try what the stores promise.")
     parser.add_argument("--short", action="store_true", help="fewer trials: minutes instead of an hour")
     parser.add_argument("--only", nargs="+", choices=list(PROOFS), metavar="NAME", help=", ".join(PROOFS))
-    parser.add_argument("--backend", nargs="+", choices=DATABASES, default=list(DATABASES), help="the databases to try")
+    parser.add_argument("--backend", nargs="+", choices=DATABASES, help="the databases to try")
     parser.add_argument("--seconds", type=float, help="what a proof may take on one database, at most")
     parser.add_argument("--seed", type=int, help="repeats the choices of a run")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

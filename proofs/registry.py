@@ -1,7 +1,7 @@
 """The promises, in the order in which they are tried."""
 
 from proofs import browsers, crashes, durability, failover, histories, hostile, networks, privileges, soak
-from proofs.databases import DATABASES, SERVERS
+from proofs.databases import DATABASES, MAIN, SERVERS
 from proofs.proof import Proof
 
 __all__ = ("PROOFS",)
@@ -12,8 +12,8 @@ _ALL = (
         "Every acknowledged write survives the end of the server, and of processes that write.",
         DATABASES,
         crashes.prove,
-        seconds=120,
-        short=0.2,
+        seconds=150,
+        short=0.15,
     ),
     Proof(
         "histories",
@@ -34,7 +34,7 @@ _ALL = (
     Proof(
         "durability",
         "With full durability, a write is synced before it is answered.",
-        DATABASES,
+        MAIN,
         durability.prove,
         seconds=90,
         short=0.1,
@@ -42,7 +42,7 @@ _ALL = (
     Proof(
         "soak",
         "Millions of calls, cancelled ones among them, leave nothing behind; a small pool is enough.",
-        DATABASES,
+        MAIN,
         soak.prove,
         seconds=240,
         short=0.02,
@@ -52,7 +52,7 @@ _ALL = (
         "Bad input raises an error that says what is wrong, and runs no statement but ours.",
         DATABASES,
         hostile.prove,
-        seconds=180,
+        seconds=120,
         short=0.02,
     ),
     Proof(
@@ -85,7 +85,7 @@ _ALL = (
         "No browser gets what is another's, whatever it visits and when.",
         ("sqlite", "postgresql"),
         browsers.prove,
-        seconds=420,
+        seconds=400,
         short=0.01,
     ),
 )

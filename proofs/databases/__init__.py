@@ -8,7 +8,7 @@ from proofs.databases.mysql import open_mariadb, open_mysql
 from proofs.databases.postgresql import open_postgresql
 from proofs.databases.sqlite import open_sqlite
 
-__all__ = ("DATABASES", "SERVERS", "Database", "open_database")
+__all__ = ("DATABASES", "MAIN", "SERVERS", "Database", "open_database")
 
 OPENERS = {
     "postgresql": open_postgresql,
@@ -20,6 +20,8 @@ OPENERS = {
 DATABASES = tuple(OPENERS)
 SERVERS = tuple(name for name in DATABASES if name != "sqlite")
 """Those that are reached over a network."""
+MAIN = ("postgresql", "sqlite", "mariadb")
+"""Those of the short form, and of what does not depend on the driver."""
 
 
 @contextmanager
