@@ -5,15 +5,19 @@ A connection of aiosqlite is a thread. A batch crosses into it once, whatever it
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
-from sqlspec.adapters.aiosqlite.pool import AiosqliteConnectTimeoutError
+from sqlspec.adapters.aiosqlite.pool import (
+    AiosqliteConnectionPool,
+    AiosqliteConnectTimeoutError,
+    AiosqlitePoolConnection,
+)
 
+from litestar_sqlstores.backends.aiosqlite_file import GONE, DatabaseFile, close_inherited, inherit
 from litestar_sqlstores.backends.aiosqlite_thread import ThreadedConnection, Transactions, with_our_settings
 from litestar_sqlstores.backends.base import Backend, too_old
 from litestar_sqlstores.backends.pools import SharedPool
@@ -29,7 +33,9 @@ from litestar_sqlstores.backends.records import (
     Replacement,
     Stats,
 )
-from litestar_sqlstores.coalescing import Failure
+from litestar_sqlstores.coalescing import Failure, Kill
+from litestar_sqlstores.errors import StoreError, UnavailableError
+from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.store import BaseSQLSpecStore
 
 __all__ = ("AiosqliteBackend", "AiosqliteStore")
@@ -43,14 +49,23 @@ _FAILURES_BY_TEXT = (
     ("has no column", Failure.WRONG_SCHEMA),
     ("data of the other format", Failure.WRONG_SCHEMA),
     ("closed database", Failure.DISCONNECTED),
+    ("no active connection", Failure.NOT_SENT),
+    (GONE, Failure.NOT_SENT),
+    ("the process was forked", Failure.INACCESSIBLE),
 )
 _FAILURES_BY_CODE = {
     sqlite3.SQLITE_BUSY: Failure.BUSY,
     sqlite3.SQLITE_LOCKED: Failure.BUSY,
     sqlite3.SQLITE_TOOBIG: Failure.BAD_VALUE,
     sqlite3.SQLITE_CONSTRAINT: Failure.BAD_VALUE,
-    sqlite3.SQLITE_CANTOPEN: Failure.INACCESSIBLE,
     sqlite3.SQLITE_IOERR: Failure.DISCONNECTED,
+    **dict.fromkeys(
+        (
+            *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM),
+            *(sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT),
+        ),
+        Failure.INACCESSIBLE,
+    ),
 }
 
 
@@ -67,17 +82,17 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     reads_while_others_write = True
     relaxes = True
 
+    def __init__(self, config: AiosqliteConfig, settings: Settings) -> None:
+        super().__init__(config, settings)
+        self._file = DatabaseFile(config, settings.timeout)
+
     def max_connections(self) -> int:
-        return 1 if self._is_in_memory() else self.settings.max_connections
+        return 1 if self._file.in_memory else self.settings.max_connections
 
     def own_pool(self, make_config: Callable[[], AiosqliteConfig]) -> None:
         super().own_pool(make_config)
-        if self._is_in_memory():
+        if self._file.in_memory:
             self.pools = SharedPool(self.config)
-
-    def _is_in_memory(self) -> bool:
-        database = str(self.config.connection_config.get("database"))
-        return ":memory:" in database or "mode=memory" in database
 
     @property
     def _database(self) -> str:
@@ -88,16 +103,50 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     async def connect(self) -> AsyncGenerator[ThreadedConnection, None]:
         if sqlite3.sqlite_version_info < OLDEST:
             raise too_old(f"library is SQLite {sqlite3.sqlite_version}", ".".join(map(str, OLDEST)))
-        if self.config.connection_instance is None:
-            await asyncio.to_thread(self._open_once)
-        provided = self.config.provide_connection()
-        async with provided as connection, with_our_settings(connection, self._database) as ours:
+        close_inherited()
+        config = self.config
+        # So that a child of the process can close what it inherits. A connection has one thread anyway.
+        config.connection_config.setdefault("check_same_thread", False)
+        pool = await config.provide_pool()
+        async with self._borrowed(pool) as pooled, with_our_settings(pooled, self._database) as ours:
             yield ours
 
-    def _open_once(self) -> None:
-        # aiosqlite's thread ends with a file that cannot be opened, and who opened it waits for the thread for ever.
-        given = self.config.connection_config
-        sqlite3.connect(given["database"], uri=given.get("uri", False)).close()
+    @asynccontextmanager
+    async def _borrowed(self, pool: AiosqliteConnectionPool) -> AsyncGenerator[AiosqlitePoolConnection, None]:
+        """A connection to the file that is there now."""
+        async with AsyncExitStack() as stack:
+            if self._file.opens(pool):
+                await stack.enter_async_context(self._file.opened())
+            pooled = await pool.acquire()
+        try:
+            yield pooled
+        finally:
+            await pool.release(pooled)
+
+    async def discard(self, connection: ThreadedConnection) -> Kill | None:
+        connection.discard()
+        return None
+
+    def inherit(self) -> Sequence[object]:
+        pools = super().inherit()
+        # One in memory has no locks, and lives as long as it is open.
+        if not self._file.in_memory:
+            inherit(pools)
+        return pools
+
+    async def close(self) -> None:
+        await super().close()
+        await self._file.settle()
+
+    def describe(self, error: Exception) -> StoreError:
+        if not isinstance(error, sqlite3.Error) or self.classify(error) is not Failure.INACCESSIBLE:
+            return super().describe(error)
+        described = UnavailableError(
+            f"the database file {self._file.name!r} cannot be used: {error}. Its folder must be there, with space left,"
+            " and this user must be able to write to both"
+        )
+        described.__cause__ = error
+        return described
 
     def normal_type(self, name: str) -> str:
         # Before 3.37, SQLite has what generates a column among its type.

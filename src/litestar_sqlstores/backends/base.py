@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from weakref import WeakSet
 
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.pools import GivenPool, OwnPools, Pools
@@ -34,6 +36,20 @@ __all__ = ("Backend", "too_old")
 
 ConfigT = TypeVar("ConfigT")
 ConnectionT = TypeVar("ConnectionT")
+
+
+_backends: WeakSet[Backend[Any, Any]] = WeakSet()
+_inherited: list[object] = []
+
+
+def _inherit() -> None:
+    for backend in list(_backends):
+        backend.inherit()
+
+
+# A server forks its workers after it has imported the application, which may have used its stores by then.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_inherit)
 
 
 class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
@@ -81,6 +97,7 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
         self.table = TableName.parse(settings.table)
         self.check_durability()
         self.sql = self.load_sql()
+        _backends.add(self)
 
     def check_durability(self) -> None:
         """See that the database can do what the setting ``durability`` says.
@@ -130,6 +147,13 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     def normal_type(self, name: str) -> str:
         """The type of a column in one spelling."""
         return name.lower()
+
+    def inherit(self) -> Sequence[object]:
+        """In a child of the process: leave its pools to that, closing nothing, and start anew; those pools."""
+        pools = self.pools.inherit()
+        # As long as they are there, nobody closes them as garbage: that may tell the server that its client ends.
+        _inherited.extend(pools)
+        return pools
 
     async def discard(self, connection: ConnectionT) -> Kill | None:  # noqa: ARG002 - for those that have more to do
         """Make a broken connection unusable, so that the pool throws it away.
@@ -231,7 +255,9 @@ class Backend(SingleStatements[ConnectionT], Generic[ConfigT, ConnectionT]):
     def describe(self, error: Exception) -> errors.StoreError:
         """The error for a caller whose statement failed: one of its own, which it may raise anywhere."""
         if isinstance(error, errors.StoreError):
-            return type(error)(*error.args)
+            own = type(error)(*error.args)
+            own.__cause__ = error.__cause__
+            return own
         described = self._describe(self.classify(error), type(error).__name__)
         described.__cause__ = error
         return described

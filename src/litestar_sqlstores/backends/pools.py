@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from litestar_sqlstores.errors import ConfigurationError
@@ -30,6 +30,10 @@ class Pools(Protocol[ConfigT_co]):
 
     async def leave(self, loop_ends: bool) -> None:
         """The store leaves the running event loop, which may be coming to its end."""
+
+    def inherit(self) -> list[object]:
+        """This process was forked from the one that had the pools: forget them, closing nothing; they are returned."""
+        ...
 
 
 class GivenPool(Generic[ConfigT]):
@@ -85,6 +89,11 @@ class GivenPool(Generic[ConfigT]):
         if loop_ends and self._opened_in is not None and self.home() is self._opened_in:
             await cast("Any", self._config).close_pool()
 
+    def inherit(self) -> list[object]:
+        """Forget the pool; it is returned."""
+        self._pool = self._opened_in = None
+        return _taken_from([self._config])
+
 
 class SharedPool(Generic[ConfigT]):
     """One pool for all event loops, as a database in memory needs, which is gone with its last connection.
@@ -110,6 +119,10 @@ class SharedPool(Generic[ConfigT]):
 
     async def leave(self, loop_ends: bool) -> None:
         """Leave the pool to other event loops."""
+
+    def inherit(self) -> list[object]:
+        """Forget the pool; it is returned."""
+        return _taken_from([self._config])
 
 
 class OwnPools(Generic[ConfigT]):
@@ -153,6 +166,24 @@ class OwnPools(Generic[ConfigT]):
     async def leave(self, loop_ends: bool) -> None:  # noqa: ARG002 - no other event loop can use it
         """Close the pool of the running event loop."""
         await self.close()
+
+    def inherit(self) -> list[object]:
+        """Forget the pools; they are returned."""
+        configs = [*self._configs.values(), self._last]
+        self._configs.clear()
+        return _taken_from(configs)
+
+
+def _taken_from(configs: Iterable[object]) -> list[object]:
+    """The pools of configs, which have none from now on."""
+    pools: list[object] = []
+    for given in configs:
+        config = cast("Any", given)
+        pool = getattr(config, "connection_instance", None)
+        if pool is not None:
+            pools.append(pool)
+            config.connection_instance = None
+    return pools
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
