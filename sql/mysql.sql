@@ -232,15 +232,16 @@ FROM (
 STRAIGHT_JOIN /* slot: table */ AS s FORCE INDEX (PRIMARY) ON s.key_digest = n.key_digest
 
 -- name: delete-namespace
--- Remove entries of a namespace and its children, which have its name and an underscore in front. Lengths are compared
--- because collations take a trailing space for nothing. x'5F' is the underscore, x'60' the character after it.
--- %(namespace)s, %(most)s: how many at most
+-- Remove entries of a namespace and its children: those from the one name up to, but without, the other. The range is for
+-- the index, and a little too wide: the collation compares what is shorter as if spaces followed.
+-- %(namespace)s, %(children)s, %(behind)s: what is behind them, %(most)s: how many at most
 /* include: read-committed */;
 DELETE FROM /* slot: table */
 WHERE (/* include: is-in-namespace */)
    OR (
-    namespace >= CONVERT(CONCAT(%(namespace)s, x'5F') USING ascii)
-    AND namespace < CONVERT(CONCAT(%(namespace)s, x'60') USING ascii)
+    namespace >= CONVERT(CONCAT(%(children)s, x'00') USING ascii)
+    AND namespace < CONVERT(%(behind)s USING ascii)
+    AND LEFT(CAST(namespace AS BINARY), LENGTH(%(children)s)) = %(children)s
   )
 LIMIT %(most)s
 

@@ -113,10 +113,10 @@ VALUES (
 DELETE FROM /* slot: table */ WHERE key_digest = :digest
 
 -- name: delete-namespace
--- Remove entries of a namespace and its children, which have its name and an underscore in front.
--- :namespace, :most how many at most
+-- Remove entries of a namespace and its children: those from the one name up to, but without, the other.
+-- :namespace, :children, :behind what is behind them, :most how many at most
 DELETE FROM /* slot: table */
-WHERE (namespace = :namespace OR (namespace >= :namespace || '_' AND namespace < :namespace || '`'))
+WHERE (namespace = :namespace OR (namespace >= :children AND namespace < :behind))
   AND ROWNUM <= :most
 
 -- name: delete-prefix

@@ -183,25 +183,25 @@ WHERE key_digest IN (
 )
 
 -- name: delete-namespace
--- Remove entries of a namespace and its children, which have its name and an underscore in front. The locks make a batch
+-- Remove entries of a namespace and its children: those from the one name up to, but without, the other. The locks make a batch
 -- that is not full the last one: rows that others remove meanwhile do not count.
 --
 -- The rows come from the index in its order, as many as are needed: to sort all there are for each batch, or to pass over the
 -- places of those removed before, would cost more for each row the more there are.
--- $1 text: namespace, $2 bigint: how many at most
+-- $1 text: namespace, $2 text: children, $3 text: what is behind them, $4 bigint: how many at most
 DELETE FROM /* slot: table */
 WHERE key_digest = ANY(ARRAY(
   SELECT key_digest FROM /* slot: table */
   WHERE ctid = ANY(ARRAY(
-    (SELECT ctid FROM /* slot: table */ WHERE namespace >= $1 AND namespace <= $1 ORDER BY namespace LIMIT $2)
+    (SELECT ctid FROM /* slot: table */ WHERE namespace >= $1 AND namespace <= $1 ORDER BY namespace LIMIT $4)
     UNION ALL
     (
       SELECT ctid FROM /* slot: table */
-      WHERE namespace >= $1 || '_' AND namespace < $1 || '`'
+      WHERE namespace >= $2 AND namespace < $3
       ORDER BY namespace
-      LIMIT $2
+      LIMIT $4
     )
-    LIMIT $2
+    LIMIT $4
   )) AND /* include: in-namespace */
   ORDER BY key_digest
   FOR UPDATE
@@ -512,7 +512,7 @@ convert_to(n.amount::text, 'UTF8')
 to_jsonb(n.amount)
 
 -- fragment: in-namespace
-(namespace = $1 OR (namespace >= $1 || '_' AND namespace < $1 || '`'))
+(namespace = $1 OR (namespace >= $2 AND namespace < $3))
 
 -- fragment: number_sum_bytes
 -- A cast takes spaces and a plus as well; what is no number becomes an empty text, which is in no error message.

@@ -121,11 +121,11 @@ LEFT JOIN /* include: lookup */ /* slot: table */ AS s ON /* slot: same_key */
 THEN RETURN key_digest, /* slot: number_out */
 
 -- name: delete-namespace
--- The keys to remove: those of a namespace and its children, which have its name and an underscore in front.
--- @namespace, @most: how many
+-- The keys to remove: those of a namespace and its children, from the one name up to, but without, the other.
+-- @namespace, @children, @behind: what is behind them, @most: how many
 SELECT s.key_digest FROM /* slot: table */@{FORCE_INDEX=/* slot: schema *//* slot: namespace_index */} AS s
-WHERE s.namespace >= @namespace AND s.namespace < CONCAT(@namespace, '`')
-  AND (s.namespace = @namespace OR STARTS_WITH(s.namespace, CONCAT(@namespace, '_')))
+WHERE s.namespace >= @namespace AND s.namespace < @behind
+  AND (s.namespace = @namespace OR s.namespace >= @children)
 LIMIT @most
 
 -- name: delete-prefix

@@ -104,13 +104,13 @@ RETURNING key_digest, CAST(CAST(data AS TEXT) AS INTEGER)
 DELETE FROM /* slot: table */ WHERE key_digest = ?1
 
 -- name: delete-namespace
--- Remove entries of a namespace and its children, which have its name and an underscore in front.
--- ?1 namespace, ?2 how many at most
+-- Remove entries of a namespace and its children: those from the one name up to, but without, the other.
+-- ?1 namespace, ?2 children, ?3 what is behind them, ?4 how many at most
 DELETE FROM /* slot: table */
 WHERE key_digest IN (
   SELECT key_digest FROM /* slot: table */
-  WHERE namespace = ?1 OR (namespace >= ?1 || '_' AND namespace < ?1 || '`')
-  LIMIT ?2
+  WHERE namespace = ?1 OR (namespace >= ?2 AND namespace < ?3)
+  LIMIT ?4
 )
 
 -- name: delete-prefix

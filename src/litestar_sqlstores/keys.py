@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from litestar_sqlstores.errors import ConfigurationError, InvalidKeyError
 
 __all__ = (
     "MAX_KEY_TEXT",
     "MAX_NAMESPACE_LENGTH",
-    "child_namespace",
+    "ROOT_SEPARATOR",
+    "SEPARATOR",
+    "Subtree",
     "key_digester",
     "key_text",
     "prefix_range",
@@ -25,6 +27,9 @@ __all__ = (
 )
 
 MAX_NAMESPACE_LENGTH = 255
+ROOT_SEPARATOR = "_"
+SEPARATOR = "\x1f"
+"""What stands in front of a name below the children of a root; it is not printable, so that no name has it."""
 MAX_KEY_TEXT = 512
 """How many characters of a key are kept, where keys are: what every database can index, at four bytes each."""
 
@@ -93,10 +98,46 @@ def validate_namespace(namespace: str) -> str:
     return namespace
 
 
-def child_namespace(parent: str, name: str) -> str:
-    """The namespace of a child, joined as Litestar's RedisStore joins them."""
-    validate_namespace(name)
-    return validate_namespace(f"{parent}_{name}")
+class Subtree(NamedTuple):
+    """A namespace and its children, as a range of names in the table.
+
+    A root and the name of its child have an underscore between them, as in Litestar's RedisStore. An underscore may be
+    a part of any name, though; below that, it is a U+001F, which none has. So no child of ``cache`` is confused with
+    ``cache_sessions``.
+
+    Attributes:
+        namespace: The namespace, by its full name.
+        children: What the full names of its children begin with.
+        behind: The first name behind these, by code point.
+    """
+
+    namespace: str
+    children: str
+    behind: str
+
+    @classmethod
+    def of_root(cls, namespace: str) -> Subtree:
+        """The namespace that an application has for itself."""
+        return cls(namespace, namespace + ROOT_SEPARATOR, namespace + chr(ord(ROOT_SEPARATOR) + 1))
+
+    def child(self, name: str) -> Subtree:
+        """A child, by its own name.
+
+        Raises:
+            ConfigurationError: It cannot be one, or its full name is too long.
+        """
+        namespace = self.children + validate_namespace(name)
+        if len(namespace) > MAX_NAMESPACE_LENGTH:
+            msg = (
+                f"namespace {name!r} has {len(namespace)} characters with those above it, more than"
+                f" {MAX_NAMESPACE_LENGTH}; give it a shorter name"
+            )
+            raise ConfigurationError(msg)
+        return Subtree(namespace, namespace + SEPARATOR, namespace + chr(ord(SEPARATOR) + 1))
+
+    def __contains__(self, namespace: object) -> bool:
+        """Whether a full name is that of the namespace or of one below it."""
+        return namespace == self.namespace or (isinstance(namespace, str) and namespace.startswith(self.children))
 
 
 def _refuse(key: object) -> NoReturn:

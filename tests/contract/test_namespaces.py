@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from litestar_sqlstores import ConfigurationError
+from litestar_sqlstores import BaseSQLSpecStore, ConfigurationError, create_store
 from tests.backends import rows
 
 if TYPE_CHECKING:
-    from tests.backends import Store, Stores
+    from tests.backends import Database, Store, Stores
 
 RELATED = ["LITESTAR", "LITESTAR_child", "LITESTAR_child_child", "LITESTAR_child2", "LITESTAR_", "LITESTAR__child"]
 UNRELATED = [
@@ -28,17 +32,20 @@ UNRELATED = [
     *("%", "_", "OTHER", "_LITESTAR", "X_LITESTAR", "L", "n" * 255),
 ]
 
+NAMES = st.text(st.sampled_from("ab_ !/~"), min_size=1, max_size=3)
+
 
 def in_namespace(store: Store, stores: Stores, namespace: str) -> Store:
     """A store of another application, on the same pool."""
     return stores.on(store.config, namespace=namespace)
 
 
-async def test_children_are_joined_as_redis_store_joins_them(store: Store) -> None:
+async def test_children_have_a_place_below_their_parent(store: Store) -> None:
     assert store.namespace == "LITESTAR"
     child = store.with_namespace("child")
     assert child.namespace == "LITESTAR_child"
-    assert child.with_namespace("grandchild").namespace == "LITESTAR_child_grandchild"
+    # Whatever follows a child is not a part of its name, which may have an underscore.
+    assert child.with_namespace("grandchild").namespace == "LITESTAR_child\x1fgrandchild"
     assert type(child) is type(store)
     assert child.settings is store.settings
     assert child.config is store.config
@@ -147,3 +154,64 @@ async def test_what_is_no_namespace_is_refused(store: Store, stores: Stores) -> 
             stores(namespace=name)
     with pytest.raises(ConfigurationError, match="255"):
         store.with_namespace("x" * 250)
+
+
+async def test_names_that_have_underscores_are_not_confused(store: Store) -> None:
+    paths = [
+        *(["cache"], ["cache_sessions"], ["cache", "sessions"], ["cache_", "sessions"], ["cache", "_sessions"]),
+        *(
+            ["a", "b_c"],
+            ["a_b", "c"],
+            ["a_b_c"],
+            ["a", "b", "c"],
+            ["_"],
+            ["_", "_"],
+            ["__"],
+            ["a", " "],
+            ["a "],
+            ["a", "!"],
+        ),
+    ]
+    spaces = {tuple(path): reduce(BaseSQLSpecStore[Any].with_namespace, path, store) for path in paths}
+    for number, space in enumerate(spaces.values()):
+        await space.set("key", str(number))
+    assert len(await rows(store)) == len(paths)
+    for path, space in spaces.items():
+        below = {other for other in spaces if other[: len(path)] == path}
+        assert set(await space.namespaces()) == {spaces[other].namespace for other in below}
+        # One of them is never reached, so that an empty table cannot pass.
+        assert await space.clear() == len(below)
+        for number, (other, each) in enumerate(spaces.items()):
+            assert await each.get("key") == (None if other in below else str(number).encode()), (path, other)
+            await each.set("key", str(number))
+
+
+# Not drawn by hypothesis anew for each database: what differs between them is how they compare text.
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(st.text(st.sampled_from("ab_ !/~"), min_size=1, max_size=3), max_size=3), min_size=2, max_size=6)
+)
+@pytest.mark.needs("processes")
+def test_no_operation_reaches_what_is_not_below(database: Database, data_format: Any, paths: list[list[str]]) -> None:
+    async def run() -> None:
+        async with create_store(database.url, table=database.table, data_format=data_format) as store:
+            await store.create_table()
+            await store.delete_all()
+            spaces = {tuple(path): reduce(BaseSQLSpecStore[Any].with_namespace, path, store) for path in paths}
+            for space in spaces.values():
+                await space.set("key", b"1", owner="ada")
+            cleared = tuple(paths[0])
+            await spaces[cleared].delete_all()
+            for path, space in spaces.items():
+                assert (await space.get("key") is None) == (path[: len(cleared)] == cleared), path
+
+    asyncio.run(run())
+
+
+async def test_rows_of_earlier_versions_are_found(store: Store, stores: Stores) -> None:
+    # What was LITESTAR_my_app_sessions, however deep it lay, is a child of the root LITESTAR_my_app.
+    earlier = in_namespace(store, stores, "LITESTAR_my_app_sessions")
+    await earlier.set("key", b"1")
+    assert await store.with_namespace("my_app_sessions").get("key") == b"1"
+    assert await in_namespace(store, stores, "LITESTAR_my_app").with_namespace("sessions").get("key") == b"1"
+    assert await store.with_namespace("my_app").with_namespace("sessions").get("key") is None

@@ -67,9 +67,9 @@ async def test_namespaces_are_those_of_the_store_and_its_children(stores: Stores
     for each in (store.with_namespace("b"), store, store.with_namespace("a").with_namespace("b"), other, sibling):
         await each.set_many({"one": b"1", "two": b"2"})
     await expire(store.with_namespace("z"), "key")
-    assert await store.namespaces() == ["APP", "APP_a_b", "APP_b", "APP_z"]
-    assert await store.with_namespace("a").namespaces() == ["APP_a_b"]
-    assert [each.namespace for each in await store.stats()] == ["APP", "APPLE", "APP_a_b", "APP_b", "APP_z", "OTHER"]
+    assert await store.namespaces() == ["APP", "APP_a\x1fb", "APP_b", "APP_z"]
+    assert await store.with_namespace("a").namespaces() == ["APP_a\x1fb"]
+    assert [each.namespace for each in await store.stats()] == ["APP", "APPLE", "APP_a\x1fb", "APP_b", "APP_z", "OTHER"]
 
 
 async def test_one_text_is_no_list_of_namespaces(store: Store) -> None:

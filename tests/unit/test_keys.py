@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from litestar_sqlstores.errors import ConfigurationError, InvalidKeyError
 from litestar_sqlstores.keys import (
     MAX_KEY_TEXT,
     MAX_NAMESPACE_LENGTH,
-    child_namespace,
+    Subtree,
     key_digester,
     key_text,
     prefix_range,
@@ -112,14 +113,51 @@ def test_a_namespace_is_a_str(namespace: Any) -> None:
 
 
 @given(namespaces, namespaces)
-def test_a_child_is_joined_to_its_parent_by_an_underscore(parent: str, name: str) -> None:
-    assert child_namespace(parent, name) == f"{parent}_{name}"
+def test_a_child_of_a_root_is_joined_to_it_by_an_underscore(parent: str, name: str) -> None:
+    # As in every table that there is: their rows are found.
+    assert Subtree.of_root(parent).child(name).namespace == f"{parent}_{name}"
 
 
-@pytest.mark.parametrize("name", ["", "a" * 250, "\u00e4", None, 1])
+@pytest.mark.parametrize("name", ["", "a" * 250, "\u00e4", "a\x1fb", None, 1])
 def test_what_is_no_namespace_is_no_child(name: Any) -> None:
     with pytest.raises(ConfigurationError):
-        child_namespace("LITESTAR", name)
+        Subtree.of_root("LITESTAR").child(name)
+    with pytest.raises(ConfigurationError):
+        Subtree.of_root("LITESTAR").child("child").child(name)
+
+
+def test_what_gets_too_long_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="has 261 characters with those above it, more than 255"):
+        Subtree.of_root("LITESTAR").child("n" * 252)
+
+
+# Names that are easily taken for one another.
+names = st.sampled_from(["a", "b", "a_b", "b_a", "_", "__", "a_", "_a", "a__b", "/", "a/b", " ", "a ", "!"]) | st.text(
+    st.sampled_from("a_ /!~"), min_size=1, max_size=4
+)
+paths = st.lists(names, max_size=4).map(tuple)
+
+
+def subtree(path: tuple[str, ...]) -> Subtree:
+    return reduce(Subtree.child, path, Subtree.of_root("LITESTAR"))
+
+
+@given(paths, paths)
+@example(("a", "b_c"), ("a_b", "c"))
+@example(("cache",), ("cache_sessions",))
+@example(("a", "b"), ("a_b",))
+@example(("a",), ("a ",))
+def test_no_two_paths_have_one_namespace_and_only_descendants_are_below(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    first, second = subtree(one), subtree(other)
+    assert (first.namespace == second.namespace) == (one == other)
+    is_below = other[: len(one)] == one
+    assert (second.namespace in first) == is_below
+    in_range = first.children <= second.namespace < first.behind
+    assert (second.namespace == first.namespace or in_range) == is_below
+    if one != other:
+        assert key_digester(first.namespace)("key") != key_digester(second.namespace)("key")
 
 
 # -- texts of keys

@@ -140,7 +140,7 @@ async def test_a_child_namespace_shares_everything_but_its_keys(store: Store) ->
     await store.create_table()
     child = store.with_namespace("child")
     assert child.namespace == "LITESTAR_child"
-    assert child.with_namespace("grand").namespace == "LITESTAR_child_grand"
+    assert child.with_namespace("grand").namespace == "LITESTAR_child\x1fgrand"
     assert (child.config, child.settings) == (store.config, store.settings)
     assert child.table_name == store.table_name == "litestar_session"
     await child.set("a", b"of the child")

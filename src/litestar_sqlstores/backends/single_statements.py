@@ -32,9 +32,16 @@ class SingleStatements(ABC, Generic[ConnectionT]):
     async def execute(self, connection: ConnectionT, name: str, **parameters: Any) -> int:
         """Run what is under a name, and commit; how many rows that has removed, if it removes rows."""
 
-    async def delete_namespace(self, connection: ConnectionT, namespace: str, limit: int) -> int:
-        """Remove at most ``limit`` entries of a namespace and its children; how many. If fewer, none is left."""
-        return await self.execute(connection, "delete_namespace", namespace=namespace, most=limit)
+    async def delete_namespace(
+        self, connection: ConnectionT, namespace: str, children: str, behind: str, limit: int
+    ) -> int:
+        """Remove at most ``limit`` entries of a namespace and its children; how many. If fewer, none is left.
+
+        The children are those from ``children`` on up to, but without, ``behind``, by code point.
+        """
+        return await self.execute(
+            connection, "delete_namespace", namespace=namespace, children=children, behind=behind, most=limit
+        )
 
     async def delete_prefix(self, connection: ConnectionT, namespace: str, prefix: str, behind: str, limit: int) -> int:
         """Remove at most ``limit`` entries of a namespace whose key text starts with ``prefix``; how many.

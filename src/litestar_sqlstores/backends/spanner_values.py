@@ -29,7 +29,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 _TYPES = {
     **dict.fromkeys(("shard_id", "ttl", "tolerance", "expires_at", "amount", "most"), INT64),
-    **dict.fromkeys(("namespace", "owner", "key_text", "prefix", "behind", "schema", "table"), STRING),
+    **dict.fromkeys(("namespace", "owner", "key_text", "prefix", "children", "behind", "schema", "table"), STRING),
     **dict.fromkeys(("key_digest", "keep"), BYTES),
     **dict.fromkeys(("shards", "bounds"), Array(INT64)),
 }

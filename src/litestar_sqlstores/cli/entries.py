@@ -11,6 +11,8 @@ import rich_click as click
 from rich.table import Table
 
 from litestar_sqlstores.cli.group import CommandError, Target, common_options
+from litestar_sqlstores.cli.output import shown
+from litestar_sqlstores.keys import ROOT_SEPARATOR, SEPARATOR
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -46,15 +48,15 @@ def clear_command(
 
     store = target.run(find)
     if prefix is None:
-        question = f"Remove all entries of {store.namespace!r} and its children from table {target.table!r}?"
+        question = f"Remove all entries of {shown(store.namespace)!r} and its children from table {target.table!r}?"
     else:
-        question = f"Remove the entries of {store.namespace!r} under this prefix from table {target.table!r}?"
+        question = f"Remove the entries of {shown(store.namespace)!r} under this prefix from table {target.table!r}?"
     if not yes and not _confirmed(question):
         msg = "nothing was removed"
         raise CommandError(msg)
     removed = target.run(store.clear if prefix is None else lambda: store.invalidate(prefix=prefix))
-    text = f"removed {removed:,} entries of {store.namespace!r} from table {target.table!r}"
-    target.report({"table": target.table, "namespace": store.namespace, "removed": removed}, text)
+    text = f"removed {removed:,} entries of {shown(store.namespace)!r} from table {target.table!r}"
+    target.report({"table": target.table, "namespace": shown(store.namespace), "removed": removed}, text)
 
 
 @click.command("revoke")
@@ -131,24 +133,28 @@ async def _namespaces(target: Target, given: Sequence[str]) -> list[str]:
     """
     known = await target.store.namespaces()
     found = [
-        next((name for name in (each, f"{target.store.namespace}_{each}") if name in known), None) for each in given
+        next((name for name in known if shown(name) in {each, f"{target.store.namespace}{ROOT_SEPARATOR}{each}"}), None)
+        for each in given
     ]
     if unknown := [each for each, name in zip(given, found, strict=True) if name is None]:
-        there_are = f"there are {', '.join(known)}" if known else "there are no entries at all"
+        there_are = f"there are {', '.join(map(shown, known))}" if known else "there are no entries at all"
         msg = f"table {target.table!r} has no namespace {unknown[0]!r} of this application; {there_are}"
         raise CommandError(msg)
     return [name for name in found if name is not None] or known
 
 
 def _store_of(target: Target, namespace: str) -> BaseSQLSpecStore[Any]:
-    root = target.store
-    return root if namespace == root.namespace else root.with_namespace(namespace.removeprefix(f"{root.namespace}_"))
+    store = target.store
+    if namespace != store.namespace:
+        for name in namespace.removeprefix(store.namespace + ROOT_SEPARATOR).split(SEPARATOR):
+            store = store.with_namespace(name)
+    return store
 
 
 def _document(info: EntryInfo, data: bytes | None) -> Mapping[str, Any]:
     times = {name: getattr(info, name) for name in ("created_at", "updated_at", "expires_at")}
     document = {
-        "namespace": info.namespace,
+        "namespace": shown(info.namespace),
         "state": "expired" if info.expired else "live",
         **{name: None if time is None else time.isoformat(timespec="seconds") for name, time in times.items()},
         "bytes": info.size,

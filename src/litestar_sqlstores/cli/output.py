@@ -12,7 +12,9 @@ from typing import Any, Self
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-__all__ = ("Interruption", "bytes_text", "print_text", "progress")
+from litestar_sqlstores.keys import SEPARATOR
+
+__all__ = ("Interruption", "bytes_text", "print_text", "progress", "shown")
 
 PIPE_WIDTH = 160
 """Columns of what is no terminal, where nothing has to be cut."""
@@ -86,3 +88,8 @@ class Interruption:
     def exit_code(self) -> int:
         """What a process that a signal has ended tells the shell."""
         return 128 + (self.signal or 0)
+
+
+def shown(namespace: str) -> str:
+    """The full name of a namespace for people."""
+    return namespace.replace(SEPARATOR, "/")

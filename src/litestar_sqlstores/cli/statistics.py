@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from litestar_sqlstores.cli.group import Target, common_options
-from litestar_sqlstores.cli.output import bytes_text
+from litestar_sqlstores.cli.output import bytes_text, shown
 from litestar_sqlstores.store.overview import TIMES_TO_EXPIRY, NamespaceStats
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def as_document(table: str, stats: Sequence[NamespaceStats]) -> Mapping[str, Any
         "table": table,
         **_sums(stats),
         "expiring": expiring(stats),
-        "namespaces": [{"namespace": each.namespace, **_sums([each]), "expiring": expiring([each])} for each in stats],
+        "namespaces": [
+            {"namespace": shown(each.namespace), **_sums([each]), "expiring": expiring([each])} for each in stats
+        ],
     }
 
 
@@ -72,7 +74,7 @@ def as_text(table: str, stats: Sequence[NamespaceStats]) -> RenderableType:
     for column in ("live", "expired", "data"):
         namespaces.add_column(column, justify="right")
     for each in stats:
-        namespaces.add_row(each.namespace, f"{each.live:,}", f"{each.expired:,}", bytes_text(each.size))
+        namespaces.add_row(shown(each.namespace), f"{each.live:,}", f"{each.expired:,}", bytes_text(each.size))
     sums = _sums(stats)
     if len(stats) > 1:
         namespaces.add_section()

@@ -40,7 +40,7 @@ from litestar_sqlstores.backends.operations import Operations
 from litestar_sqlstores.coalescing import CLOSED, Connector, Home, Limits
 from litestar_sqlstores.encryption_keys import load_cipher
 from litestar_sqlstores.errors import ClosedError
-from litestar_sqlstores.keys import child_namespace, key_digester
+from litestar_sqlstores.keys import Subtree, key_digester
 from litestar_sqlstores.observability import Observers
 from litestar_sqlstores.settings import ALL_OTHERS, Durability, Settings, StoreOptions, resolve_settings
 from litestar_sqlstores.store.calls import Submits
@@ -115,7 +115,7 @@ class BaseSQLSpecStore(
         self._entered: list[BaseSQLSpecStore[ConfigT]] = []
         self._cipher = load_cipher(settings.encryption_keys)
         self._keeps_keys = settings.keep_keys is True
-        self._set_namespace(settings.namespace)
+        self._set_namespace(Subtree.of_root(settings.namespace))
 
     @classmethod
     def _with_own_config(cls, make_config: Callable[[], ConfigT], **options: Unpack[StoreOptions]) -> Self:
@@ -185,23 +185,24 @@ class BaseSQLSpecStore(
         the setting ``durability`` has its name.
 
         Args:
-            namespace: The name of the child, joined to this store's namespace with ``_``.
+            namespace: The name of the child. However it is named, it shares nothing with other children or theirs.
 
         Raises:
             ConfigurationError: ``namespace`` cannot be one.
         """
         child = copy.copy(self)
         child._coalescer = self._shared
-        child._set_namespace(child_namespace(self.namespace, namespace))
+        child._set_namespace(self._subtree.child(namespace))
         child._durability = self._settings.durabilities.get(namespace, self._durability)
         child._operations = self._operations_by_durability[child._durability]
         keep_keys = self._settings.keep_keys
         child._keeps_keys = not isinstance(keep_keys, bool) and namespace in keep_keys
         return child
 
-    def _set_namespace(self, namespace: str) -> None:
-        self.namespace = namespace
-        self._digest = key_digester(namespace)
+    def _set_namespace(self, subtree: Subtree) -> None:
+        self._subtree = subtree
+        self.namespace = subtree.namespace
+        self._digest = key_digester(subtree.namespace)
 
 
 def _operations(backend: Backend[Any, Any], settings: Settings) -> Mapping[Durability, Operations[Any]]:

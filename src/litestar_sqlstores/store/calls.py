@@ -15,7 +15,7 @@ from litestar_sqlstores.backends.operations import Operations
 from litestar_sqlstores.backends.records import Entry, Renewal
 from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS, Operation
 from litestar_sqlstores.durations import Duration, tolerance_ms, ttl_ms
-from litestar_sqlstores.keys import key_text
+from litestar_sqlstores.keys import Subtree, key_text
 from litestar_sqlstores.settings import Settings
 from litestar_sqlstores.values import Value, encode_value
 
@@ -44,6 +44,7 @@ class Calls:
 
     namespace: str
     """The part of the table that the store's keys are in."""
+    _subtree: Subtree
     _settings: Settings
     _operations: Operations[Any]
     _coalescer: Submits

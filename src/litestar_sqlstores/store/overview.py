@@ -34,7 +34,7 @@ class NamespaceStats:
     """What a namespace holds, without its children.
 
     Attributes:
-        namespace: Its name.
+        namespace: Its full name, such as ``LITESTAR_sessions``. Below that, each name follows a U+001F.
         live: How many entries have not expired.
         expired: How many have, and were not removed yet.
         size: How many bytes of data all of them have. What the table takes beyond that is not counted.
@@ -86,7 +86,7 @@ class Overview(Calls):
     async def namespaces(self) -> list[str]:
         """This store's namespace and its children, as far as they have entries, expired or not."""
         found = await self._submit_alone(self._operations.namespaces)
-        return sorted(name for name in found if name == self.namespace or name.startswith(f"{self.namespace}_"))
+        return sorted(name for name in found if name in self._subtree)
 
     async def inspect(self, key: str, namespaces: Sequence[str] | None = None) -> list[EntryInfo]:
         """All about the entries under a key but their values.

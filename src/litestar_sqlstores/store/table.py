@@ -21,7 +21,7 @@ class Table(Calls):
 
     async def clear(self) -> int:
         """As :meth:`delete_all`; how many entries were removed, expired ones among them."""
-        return await self._delete_in_batches(self._operations.delete_namespace, self.namespace)
+        return await self._delete_in_batches(self._operations.delete_namespace, *self._subtree)
 
     async def delete_expired(self, batch_size: int = DELETE_BATCH, max_batches: int | None = None) -> int:
         """Remove what has expired, in all namespaces of the table.
