@@ -5,11 +5,13 @@ same ciphertext, so that the database can still tell that there is nothing to wr
 is bound to the digest of the key, and moved to another row it is no value there.
 
 In front of a ciphertext stands which key it was made with, so that keys can be changed while the table is in use.
+
+Nothing else is a value, unless the application says that some were stored before that. Digits are none either: the
+database adds to them, and :meth:`~litestar_sqlstores.BaseSQLSpecStore.get_number` reads them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,12 +21,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from litestar_sqlstores.errors import DecryptionError
+from litestar_sqlstores.values import is_number
 
 __all__ = ("Cipher",)
 
 _MARK = b"\0siv"
 _MARK_BYTES = 8
-_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+_PLAIN = _MARK + bytes(_MARK_BYTES - len(_MARK))
+"""In front of a value that is not encrypted, and begins as if it were."""
 
 
 class _Key(NamedTuple):
@@ -61,13 +65,14 @@ class Cipher:
 
     def forms(self, digest: bytes, data: bytes) -> list[bytes]:
         """All that the row of ``digest`` may hold for a value; first what would be written now."""
-        forms = [_encrypted(key, digest, data) for key in self._keys]
-        return forms if data in forms or not _NUMBER.fullmatch(data) else [*forms, data]
+        return [_encrypted(key, digest, data) for key in self._keys]
 
     def is_current(self, data: bytes) -> bool:
         """Whether what a row holds is what would be written now."""
         key = self._keys[0]
-        return not data.startswith(_MARK) if key is None else data.startswith(key.mark)
+        if key is None:
+            return data.startswith(_PLAIN) or not data.startswith(_MARK)
+        return data.startswith(key.mark)
 
     def decrypt(self, digest: bytes, data: bytes) -> bytes:
         """The value that the row of ``digest`` holds.
@@ -85,15 +90,20 @@ class Cipher:
             raise DecryptionError(msg) from error
 
     def _plain(self, data: bytes) -> bytes:
-        if data.startswith(_MARK):
+        is_marked = data.startswith(_PLAIN)
+        if data.startswith(_MARK) and not is_marked:
             msg = "the entry was encrypted with another key; add that key to encryption_keys, or delete the entry"
             raise DecryptionError(msg)
-        # The database adds to numbers, which it could not if they were encrypted.
-        if self._takes_plain or _NUMBER.fullmatch(data):
-            return data
+        if self._takes_plain:
+            return data[_MARK_BYTES:] if is_marked else data
+        if is_number(data):
+            msg = "the entry is no value, but digits, which are not encrypted; read a number with get_number()"
+            raise DecryptionError(msg)
         msg = "the entry was not encrypted; add None to encryption_keys to read such entries too, or delete the entry"
         raise DecryptionError(msg)
 
 
 def _encrypted(key: _Key | None, digest: bytes, data: bytes) -> bytes:
-    return data if key is None else key.mark + key.aes.encrypt(data, [digest])
+    if key is None:
+        return _PLAIN + data if data.startswith(_MARK) else data
+    return key.mark + key.aes.encrypt(data, [digest])

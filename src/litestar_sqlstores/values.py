@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from litestar_sqlstores.errors import InvalidValueError, ValueTooLargeError
 
-__all__ = ("DataFormat", "Value", "encode_value")
+__all__ = ("DataFormat", "Value", "encode_value", "is_number")
 
 DataFormat: TypeAlias = Literal["bytes", "json"]
 Value: TypeAlias = "str | bytes | bytearray | memoryview"
+
+_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+# A NUL in a string, and not a backslash in front of "u0000".
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def encode_value(value: Value, data_format: DataFormat, max_bytes: int) -> bytes:
@@ -44,6 +49,11 @@ def encode_value(value: Value, data_format: DataFormat, max_bytes: int) -> bytes
     return data
 
 
+def is_number(data: bytes) -> bool:
+    """Whether data is what the database writes for a number that it counts."""
+    return _NUMBER.fullmatch(data) is not None
+
+
 _JSON_OR_BYTES = "store JSON, or make the store with data_format='bytes'"
 
 
@@ -57,3 +67,7 @@ def _check_json(data: bytes) -> None:
         # Neither its text nor itself: both hold the value.
         msg = f"the value is no JSON (no UTF-8); {_JSON_OR_BYTES}"
         raise InvalidValueError(msg) from None
+    # The rest of the check is for the few that may have one.
+    if b"\\u0000" in data and _NUL.search(data):
+        msg = f"the value has a NUL in a string (\\u0000), which not every database stores in JSON; {_JSON_OR_BYTES}"
+        raise InvalidValueError(msg)

@@ -141,9 +141,9 @@ async def test_what_is_expected_is_found_whichever_key_it_was_stored_with(old: S
 async def test_numbers_that_the_database_counts_are_not_encrypted(old: Store, new: Store, plain: Store) -> None:
     assert await old.increment("number", 5, expires_in=100) == 5
     assert await new.increment("number") == 6
-    assert await old.get("number") == await plain.get("number") == b"6"
-    assert await old.replace("number", b"7", expected=b"6")
-    assert await old.get("number") == b"7"
+    assert await old.get_number("number") == await plain.get_number("number") == 6
+    assert await plain.get("number") == b"6"
+    assert await old.expires_in("number") == about(100)
     for value in (b"7", b"text"):
         await old.set("value", value, expires_in=100)
         with pytest.raises(InvalidValueError):
@@ -157,3 +157,36 @@ async def test_the_longest_value_is_as_long_as_ever(stores: Stores, plain: Store
     assert await store.get("key") == b"x" * 1000
     with pytest.raises(ValueTooLargeError, match="1,001 bytes long"):
         await store.set("key", b"x" * 1001)
+
+
+@pytest.mark.parametrize("digits", [b"1", b"0", b"-12", b"9999999999999999999"])
+async def test_digits_that_others_have_put_there_are_no_value(old: Store, plain: Store, digits: bytes) -> None:
+    await old.set("session", b'{"user": "ada"}', expires_in=100)
+    await plain.set("session", digits, expires_in=100)
+    for read in (old.get("session"), old.get("session", renew_for=10), old.get_many(["session"])):
+        with pytest.raises(DecryptionError, match=r"get_number\(\)"):
+            await read
+    assert not await old.replace("session", b"next", expected=digits)
+    # A number is one for who asks for a number, and nothing else is.
+    assert await old.get_number("session") == int(digits)
+    await old.set("session", digits)
+    with pytest.raises(InvalidValueError, match="no number"):
+        await old.get_number("session")
+    assert await old.get_number("missing") is None
+
+
+async def test_values_that_begin_like_a_ciphertext_are_values(
+    old: Store, new: Store, stores: Stores, plain: Store
+) -> None:
+    await old.set("key", b"value")
+    ciphertext = await plain.get("key")
+    assert ciphertext is not None
+    mixed = [stores.on(plain.config, encryption_keys=keys) for keys in ([OLD, None], [None, OLD])]
+    values = [b"\0siv", b"\0siv\0\0\0\0", b"\0siv\0\0\0\0text", b"\0sivabcd" + b"x" * 40, ciphertext, b"\0"]
+    for store in (old, new, *mixed):
+        for number, value in enumerate(values):
+            await store.set(f"like {number}", value, expires_in=100)
+            assert await store.get(f"like {number}") == value
+            assert await store.replace(f"like {number}", value + b"!", expected=value)
+            for reader in mixed if store is not new else [new]:
+                assert await reader.get(f"like {number}") == value + b"!"

@@ -161,4 +161,4 @@ async def test_an_entry_gets_and_loses_its_text_when_it_is_written(cache: Store,
     assert await texts(cache) == [None]
     await cache.increment("key")
     assert await texts(cache) == ["key"]
-    assert await cache.get("key") == b"5"
+    assert await cache.get_number("key") == 5

@@ -185,3 +185,16 @@ async def test_large_values_of_many_callers_are_not_mixed_up(store: Store) -> No
     await asyncio.gather(*(store.set(key, value) for key, value in values.items()))
     found = await asyncio.gather(*(store.get(key) for key in values))
     assert [json.loads(value or b"") for value in found] == [json.loads(value) for value in values.values()]
+
+
+@pytest.mark.formats("json")
+async def test_every_database_refuses_a_nul_in_json_and_stores_all_other_characters(store: Store) -> None:
+    for value in ('{"a": "b\\u0000c"}', '{"\\u0000": 1}'):
+        with pytest.raises(InvalidValueError, match="NUL"):
+            await store.set("key", value)
+        with pytest.raises(InvalidValueError):
+            await store.set_many({"other": b"1", "key": value})
+    assert await store.get_many(["key", "other"]) == {}
+    text = "".join(map(chr, range(1, 0x250))) + "\\u0000"
+    await store.set("key", json.dumps(text))
+    assert json.loads(await store.get("key") or b"") == text

@@ -89,9 +89,30 @@ def test_what_would_be_stored_otherwise_now_is_not_current() -> None:
 
 
 @pytest.mark.parametrize("number", [b"0", b"-7", b"9223372036854775807", b"-9223372036854775808"])
-def test_numbers_of_the_database_are_read_as_they_are(number: bytes) -> None:
-    assert Cipher([FIRST]).decrypt(ROW, number) == number
+def test_numbers_of_the_database_are_no_values(number: bytes) -> None:
+    with pytest.raises(DecryptionError, match=r"digits, which are not encrypted; read a number with get_number\(\)"):
+        Cipher([FIRST]).decrypt(ROW, number)
+    assert Cipher([FIRST, None]).decrypt(ROW, number) == number
     assert Cipher([FIRST]).encrypt(ROW, number) != number
+
+
+@given(
+    data=st.sampled_from([b"\0siv", b"\0siv\0\0\0\0", Cipher([FIRST]).encrypt(ROW, b"1")]) | plaintexts,
+    more=st.binary(),
+)
+def test_values_that_begin_like_a_ciphertext_are_read(data: bytes, more: bytes) -> None:
+    for cipher in (Cipher([FIRST]), Cipher([FIRST, None]), Cipher([None, FIRST])):
+        stored = cipher.encrypt(ROW, data + more)
+        assert cipher.decrypt(ROW, stored) == data + more
+        assert cipher.is_current(stored)
+        assert stored in cipher.forms(ROW, data + more)
+
+
+def test_what_is_marked_as_plain_is_no_value_where_all_are_encrypted() -> None:
+    stored = Cipher([None, FIRST]).encrypt(ROW, b"\0siv value")
+    with pytest.raises(DecryptionError, match="not encrypted"):
+        Cipher([FIRST]).decrypt(ROW, stored)
+    assert not Cipher([FIRST, None]).is_current(stored)
 
 
 @pytest.mark.parametrize("text", [b"", b"+1", b"1.5", b" 1", b"1\n", b"--1", b"12345678901234567890"])
@@ -103,7 +124,7 @@ def test_nothing_else_passes_for_one(text: bytes) -> None:
 def test_forms_are_all_that_may_be_stored_for_a_value() -> None:
     first, second = Cipher([FIRST]), Cipher([SECOND])
     assert first.forms(ROW, b"value") == [first.encrypt(ROW, b"value")]
-    assert first.forms(ROW, b"12") == [first.encrypt(ROW, b"12"), b"12"]
+    assert first.forms(ROW, b"12") == [first.encrypt(ROW, b"12")]
     both = Cipher([SECOND, FIRST, None])
     for value in (b"value", b"12"):
         assert both.forms(ROW, value) == [second.encrypt(ROW, value), first.encrypt(ROW, value), value]

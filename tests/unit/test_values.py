@@ -20,8 +20,11 @@ json_values = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda children: st.lists(children) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), children),
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda children: (
+        st.lists(children)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), children)
+    ),
     max_leaves=20,
 )
 
@@ -116,3 +119,18 @@ def test_what_is_no_json_is_refused_without_a_word_of_it(value: str | bytes) -> 
     ) as caught:
         encode_value(value, "json", 10**7)
     assert not re.search("s3cr3t|ud800|xff", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "value", ['"\\u0000"', '{"a": "b\\u0000"}', '{"\\u0000": 1}', '["\\\\\\u0000"]', '["\\\\", "\\u0000"]']
+)
+def test_a_nul_in_json_is_refused(value: str) -> None:
+    assert "\0" in repr(json.loads(value)).replace("\\x00", "\0")
+    with pytest.raises(InvalidValueError, match=r"NUL in a string .*data_format='bytes'"):
+        encode_value(value, "json", 100)
+    assert encode_value(value, "bytes", 100) == value.encode()
+
+
+@pytest.mark.parametrize("value", ['"\\\\u0000"', '"\\\\\\\\u0000"', '"u0000"', '"\\u0001"'])
+def test_what_only_looks_like_a_nul_is_stored(value: str) -> None:
+    assert encode_value(value, "json", 100) == value.encode()

@@ -9,7 +9,7 @@ from litestar_sqlstores import errors
 from litestar_sqlstores.backends.records import NEVER, Increment, RenewedData, Replacement
 from litestar_sqlstores.durations import Duration, renewal_ms
 from litestar_sqlstores.store.calls import Calls, positive_ms
-from litestar_sqlstores.values import Value
+from litestar_sqlstores.values import Value, is_number
 
 __all__ = ("SingleKeys", "StoredValue")
 
@@ -141,7 +141,7 @@ class SingleKeys(Calls):
     async def increment(self, key: str, by: int = 1, expires_in: Duration | None = None) -> int:
         """Add to a number, atomically for all processes; what is not there counts as zero.
 
-        It is the database that adds, so what it adds to is never encrypted.
+        It is the database that adds, so what it adds to is never encrypted: who can write to the table can set it.
 
         Args:
             key: Key of the number.
@@ -150,7 +150,8 @@ class SingleKeys(Calls):
                 increment only: a number that is there keeps its expiry.
 
         Returns:
-            The number after this increment, which :meth:`get` gives as decimal digits.
+            The number after this increment, which :meth:`get_number` reads. Without encryption, :meth:`get` gives it as
+            decimal digits, too.
 
         Raises:
             InvalidValueError: What is under the key is no number, or is encrypted, or ``by`` is no int of 64 bits.
@@ -163,6 +164,24 @@ class SingleKeys(Calls):
         digest = self._digest(key)
         increment = Increment(self.namespace, by, ttl, self._key_text(key))
         return cast("int", await self._coalescer.submit(self._operations.increment, digest, increment))
+
+    async def get_number(self, key: str) -> int | None:
+        """The number under a key that :meth:`increment` has counted.
+
+        Args:
+            key: Key of the number.
+
+        Returns:
+            The number, or None if there is none or it has expired.
+
+        Raises:
+            InvalidValueError: What is under the key is no number.
+        """
+        data = await self._getting(self._digest(key), None)
+        if data is not None and not is_number(data):
+            msg = "what is under the key is no number of increment(); read it with get()"
+            raise errors.InvalidValueError(msg)
+        return None if data is None else int(data)
 
     async def renew(self, key: str, renew_for: Duration) -> bool:
         """Give an entry a new expiry, if it has one.
