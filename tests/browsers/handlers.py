@@ -168,16 +168,22 @@ async def _in_pieces(request: AnyRequest, seen: dict[str, Any] | None) -> AsyncI
     yield text[100:]
 
 
+async def _streamed(request: AnyRequest) -> Stream:
+    performance = await perform(request)
+    response = Stream(_in_pieces(request, performance.seen), media_type="application/json")
+    for value in performance.cookies:
+        response.set_cookie("own", value)
+    return response
+
+
 @get("/stream")
 async def stream(request: AnyRequest) -> Stream:
-    performance = await perform(request)
-    return Stream(_in_pieces(request, performance.seen), media_type="application/json")
+    return await _streamed(request)
 
 
 @get("/cached-stream/{name:str}", cache=600)
 async def cached_stream(request: AnyRequest, name: FromPath[str]) -> Stream:
-    performance = await perform(request)
-    return Stream(_in_pieces(request, performance.seen), media_type="application/json")
+    return await _streamed(request)
 
 
 @get("/events")

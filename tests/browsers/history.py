@@ -126,17 +126,17 @@ class History:
         exchange, visit = held.exchange, held.visit
         await held.task
         exchange.report = await self.switchboard.report(exchange.id)
-        self.check(exchange)
+        self.check(exchange, late=visit is not None and visit.late)
         if visit is not None:
             self._follow(exchange, visit)
         else:
             self._count(exchange)
 
-    def check(self, exchange: Exchange) -> None:
+    def check(self, exchange: Exchange, *, late: bool = False) -> None:
         """See that an answer is what it must be, whatever the sessions are."""
         self._made[exchange.id] = exchange
         self.secrets.check(exchange)
-        check_answer(exchange, self.account(exchange.browser))
+        check_answer(exchange, self.account(exchange.browser), late=late)
         if is_replay(exchange):
             assert exchange.answer is not None
             assert exchange.answer.page is not None

@@ -51,8 +51,14 @@ def is_replay(exchange: Exchange) -> bool:
     return page is not None and page["request"] != exchange.id
 
 
-def check_answer(exchange: Exchange, account: str) -> None:
-    """A response begins once, is whole, and is for who asked."""
+def check_answer(exchange: Exchange, account: str, *, late: bool = False) -> None:
+    """A response begins once, is whole, and is for who asked.
+
+    Args:
+        exchange: The request and its answer.
+        account: Who asked.
+        late: Whether its session had got another id before it came, so that nothing of it need be stored.
+    """
     answer, order, report = exchange.answer, exchange.order, exchange.report
     assert answer is not None
     assert report is not None
@@ -60,7 +66,7 @@ def check_answer(exchange: Exchange, account: str) -> None:
         raise Violation("response begins or ends twice", exchange)
     if report.raised or answer.broken:
         raise Violation("broken off", exchange)
-    expected = _statuses(exchange)
+    expected = _statuses(exchange) | ({200} if late else set())
     if answer.status not in expected:
         raise Violation("wrong status", f"{answer.status} in place of one of {sorted(expected)}: {exchange}")
     if answer.status in {200, 101}:

@@ -95,7 +95,7 @@ def cached_pages() -> SearchStrategy[Order]:
     """Cached pages: what anybody may see, and what only looks like it."""
     harmless = st.just(Program())
     own = st.just(Program((("cookie", "{own}"),)))
-    names = st.sampled_from(["cached/x", "cached/x", "varying/x", "cached-stream/x", "private/x"])
+    names = st.sampled_from(["cached/x", "varying/x", "cached-stream/x", "private/x"])
     any_part = st.sampled_from(["plain", "merge", "stock"])
     other = st.sampled_from(
         [("cached/xa=1", ""), ("cached/x", "a=1"), ("cached/x", "a=1&b=2"), ("cached/x", "a=1%26b%3D2")]
@@ -112,17 +112,16 @@ def cached_pages() -> SearchStrategy[Order]:
 
 
 def almost_the_same() -> SearchStrategy[dict[str, Any]]:
-    """How the order of the next visitor differs from that of the one before."""
-    return st.fixed_dictionaries(
-        {"program": st.just(Program())},
-        optional={
-            "host": st.sampled_from(HOSTS),
-            "language": st.sampled_from(["en", "de"]),
-            "gzip": _compression,
-            "query": st.sampled_from(["a=1", "a=2"]),
-            "origin": _origins,
-        },
-    )
+    """In what the order of the next visitor differs from that of the one before: in one thing at most."""
+    differing: list[dict[str, Any]] = [
+        {},
+        {"host": HOSTS[1]},
+        {"language": "de"},
+        {"gzip": False},
+        {"query": "a=1"},
+        {"origin": ORIGINS[1]},
+    ]
+    return st.sampled_from([{"program": Program(), **each} for each in differing])
 
 
 def stock_pages() -> SearchStrategy[Order]:
