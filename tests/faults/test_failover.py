@@ -23,12 +23,14 @@ QUICK = {"fsync": "off", "max_connections": "100"}
 
 @pytest.fixture
 def pair() -> Iterator[tuple[PostgresServer, PostgresStandby]]:
-    with require(lambda: PostgresServer(QUICK)) as primary:
-        with require(lambda: PostgresStandby(primary, {**QUICK, "hot_standby": "on"})) as standby:
-            # What is acknowledged is on the standby, too, so that none of it may be missing afterwards.
-            primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            primary.execute("SELECT pg_reload_conf()")
-            yield primary, standby
+    with (
+        require(lambda: PostgresServer(QUICK)) as primary,
+        require(lambda: PostgresStandby(primary, {**QUICK, "hot_standby": "on"})) as standby,
+    ):
+        # What is acknowledged is on the standby, too, so that none of it may be missing afterwards.
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        yield primary, standby
 
 
 class Callers:

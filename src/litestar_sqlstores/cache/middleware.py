@@ -55,7 +55,7 @@ class CacheMiddleware:
 async def _look_up(request: CacheRequest, storage: Storage) -> Page | None:
     record = await storage.get(request.key)
     if isinstance(record, Variants):
-        request.names = set(record.names)
+        request.names = frozenset(record.names)
         record = await storage.get(request.variant_key(request.names))
     return record if isinstance(record, Page) else None
 

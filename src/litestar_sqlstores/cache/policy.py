@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 __all__ = (
@@ -74,7 +75,8 @@ def content_encodings(headers: Headers) -> list[str]:
     return [_ALIASES.get(name, name) for name in names if name not in {"", "identity"}]
 
 
-def accepted_encodings(values: Iterable[bytes]) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def accepted_encodings(values: tuple[bytes, ...]) -> tuple[str, ...]:
     """Which encodings ``Accept-Encoding`` headers take; the same for all that mean the same (RFC 9110, 12.5.3)."""
     named: dict[str, bool] = {}
     for value in values:

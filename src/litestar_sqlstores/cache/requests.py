@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar.config.response_cache import CACHE_FOREVER, default_cache_key_builder
 
@@ -35,10 +36,10 @@ class CacheRequest:
     """The headers that the key already tells apart."""
     despite_credentials: bool
     """Whether the route says that its pages are for everybody, whoever they were made for."""
-    names: set[str] = field(default_factory=set)
+    names: AbstractSet[str] = frozenset()
     """The headers that variants are known to depend on."""
 
-    def variant_key(self, names: set[str]) -> str:
+    def variant_key(self, names: AbstractSet[str]) -> str:
         """The key of its variant for some headers."""
         values: dict[str, Any] = {name: values_of(self.headers, name.encode("latin-1", "replace")) for name in names}
         if "accept-encoding" in values:
@@ -74,7 +75,7 @@ def cache_request(scope: HTTPScope, config: CheckedResponseCacheConfig) -> Cache
     despite_credentials = bool(handler.opt.get(DESPITE_CREDENTIALS))
     hosts: list[bytes] = []
     encodings: list[bytes] = []
-    headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
+    headers = cast("Headers", scope["headers"])
     for name, value in headers:
         if name == b"host":
             hosts.append(value)
@@ -90,7 +91,7 @@ def cache_request(scope: HTTPScope, config: CheckedResponseCacheConfig) -> Cache
             key = built_key(build(scope["litestar_app"].request_class(scope)), scope)
         except Exception:  # noqa: BLE001 - Litestar calls it again where the application's error handlers see it
             return None
-    accepted = accepted_encodings(encodings)
+    accepted = accepted_encodings(tuple(encodings))
     covered: frozenset[str] = frozenset()
     if scope["litestar_app"].compression_config is not None:
         # Known before the response is: one look-up instead of two.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
 from litestar_sqlstores.cache.records import Record, decode_record, encode_record
 from litestar_sqlstores.errors import DecryptionError, InvalidValueError
-from litestar_sqlstores.store.availability import LONGEST_WAIT, Availability
+from litestar_sqlstores.store.availability import LONGEST_WAIT, Availability, within
 
 if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
@@ -41,8 +40,7 @@ class Storage:
         if self._reading.skip():
             return None
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                data = await self.store.get(key)
+            data = await within(LONGEST_WAIT, self.store.get(key))
         except DecryptionError as error:
             self._tell_once("decryption", "a cached response counts as none: %s", error)
             return None
@@ -70,8 +68,7 @@ class Storage:
         if self._writing.skip():
             return False
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                await self.store.set(key, encode_record(record), expires_in)
+            await within(LONGEST_WAIT, self.store.set(key, encode_record(record), expires_in))
         except InvalidValueError as error:
             self._tell_once(route, "a response of %s cannot be cached: %s", route, error)
             return False
