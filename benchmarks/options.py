@@ -17,7 +17,7 @@ DEFAULTS = Settings()
 HTTP = HttpSettings()
 # Few machines have a Valkey server; all others are easily had.
 AVAILABLE_KINDS = [kind for kind in KINDS if kind != "valkey" or shutil.which("valkey-server")]
-USUAL_KINDS = [kind for kind in AVAILABLE_KINDS if kind != "encrypted"]
+USUAL_KINDS = [kind for kind in AVAILABLE_KINDS if kind not in {"encrypted", "relaxed"}]
 # The emulator of Spanner serves one transaction at a time: its figures say little about the service.
 USUAL_BACKENDS = [backend for backend in BACKENDS if backend != "spanner"]
 

@@ -14,6 +14,7 @@ __all__ = ("BACKENDS", "KINDS", "Backend", "Kind", "Peer", "database")
 Kind: TypeAlias = Literal[
     "ours",
     "encrypted",
+    "relaxed",
     "one by one",
     "callers' batch",
     "best batch",
@@ -25,7 +26,7 @@ Kind: TypeAlias = Literal[
     "file",
     "memory",
 ]
-"""All are compared with ``ours``; after the one that encrypts come three that are the driver without a store."""
+"""All are compared with ``ours``; after those that encrypt and relax come three that are the driver without a store."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

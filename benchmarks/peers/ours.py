@@ -62,6 +62,9 @@ async def _open(url: str, **options: Unpack[StoreOptions]) -> AsyncIterator[Stor
 _open_encrypted = partial(_open, encryption_keys=["a key that everybody knows, so that nobody has to make one"])
 
 
+_open_relaxed = partial(_open, durability="relaxed")
+
+
 def _peers(backend: Backend, name: str) -> list[Peer]:
     place = database(backend)
     fill = _FILL.get(backend)
@@ -69,6 +72,11 @@ def _peers(backend: Backend, name: str) -> list[Peer]:
         Peer(f"ours on {name}", "ours", place, _open, backend, fill=fill),
         # Its rows are not made by copying one: a ciphertext is worth nothing in another row.
         Peer(f"ours on {name}, encrypted", "encrypted", place, _open_encrypted, backend),
+        *(
+            [Peer(f"ours on {name}, relaxed", "relaxed", place, _open_relaxed, backend, fill=fill)]
+            if backend in {"postgresql", "sqlite"}
+            else []
+        ),
         Peer(f"{name}'s driver, one by one", "one by one", place, _open, backend, fill=fill),
         Peer(f"{name}'s driver, callers' batch", "callers' batch", place, _open, backend, fill=fill),
         Peer(f"{name}'s driver, best batch", "best batch", place, _open, backend, fill=fill),
