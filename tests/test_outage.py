@@ -283,7 +283,7 @@ async def test_a_deadlock_is_retried(server: PostgresServer, store: Store, dsn: 
             await connection.execute("UPDATE litestar_session SET owner = 'lock' WHERE key_digest = $1", first)
         await call
     assert "deadlock detected" in server.log
-    assert await store.get_many("ab") == {"a": b"2", "b": b"2"}
+    assert await store.get_many(["a", "b"]) == {"a": b"2", "b": b"2"}
 
 
 async def test_a_row_that_is_locked_for_long_costs_the_timeout(dsn: str) -> None:
@@ -318,7 +318,7 @@ async def test_a_write_that_timed_out_does_not_replace_a_later_one(dsn: str) -> 
             await store.set(last, b'"new"')
         await asyncio.sleep(0.3)
         await store.set(first, b'"new"')
-        assert await store.get_many("ab") == {"a": b'"new"', "b": b'"new"'}
+        assert await store.get_many(["a", "b"]) == {"a": b'"new"', "b": b'"new"'}
 
 
 async def test_cancelled_callers_leave_those_alone_who_wait_with_them(store: Store, dsn: str) -> None:

@@ -116,8 +116,8 @@ async def test_delete_all_of_a_child_leaves_its_parent_and_siblings(store: Store
     for space in (store, child, child.with_namespace("x"), sibling):
         await space.set_many({"a": b"1", "b": b"1"}, expires_in=100)
     await child.delete_all()
-    assert await child.get_many("ab") == await child.with_namespace("x").get_many("ab") == {}
-    assert await store.get_many("ab") == await sibling.get_many("ab") == {"a": b"1", "b": b"1"}
+    assert await child.get_many(["a", "b"]) == await child.with_namespace("x").get_many(["a", "b"]) == {}
+    assert await store.get_many(["a", "b"]) == await sibling.get_many(["a", "b"]) == {"a": b"1", "b": b"1"}
 
 
 async def test_delete_all_removes_more_than_a_batch(

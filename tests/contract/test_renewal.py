@@ -41,7 +41,7 @@ async def test_every_kind_of_renewal_gives_a_new_expiry(store: Store, duration: 
     assert await store.renew_many(["d"], duration) == {"d"}
     for key in "abcd":
         assert await store.expires_in(key) == about(seconds)
-    assert await store.get_many("abcd") == dict.fromkeys("abcd", b"1")
+    assert await store.get_many(list("abcd")) == dict.fromkeys("abcd", b"1")
 
 
 async def test_a_renewal_may_shorten_a_life(store: Store) -> None:
