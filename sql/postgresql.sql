@@ -31,9 +31,8 @@ WHERE s.key_digest = ANY((SELECT $1::bytea[])::bytea[])
 -- As get, and whether a key was renewed; expiries that would move by more than the tolerance are written. What lost a race
 -- against a newer value, or a newer expiry, finds another expires_at and does nothing.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-with-data */, /* include: locked-and-due */, renewed AS (
-  /* include: renew-locked */
-  RETURNING s.key_digest
+WITH /* include: alive-with-data */, renewed AS (
+  /* include: renew-alive */
 )
 SELECT s.key_digest, /* slot: data_out */, s.key_digest IN (SELECT r.key_digest FROM renewed AS r)
 FROM alive AS s
@@ -41,22 +40,18 @@ FROM alive AS s
 -- name: renew
 -- The keys that are alive, renewed where that is due, as in get-and-renew.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-without-data */, /* include: locked-and-due */, renewed AS (
-  /* include: renew-locked */
-  RETURNING s.key_digest
+WITH /* include: alive-without-data */, renewed AS (
+  /* include: renew-alive */
 )
 SELECT key_digest FROM alive
-WHERE /* include: not-expired-meanwhile */
 
 -- name: renew-counted
 -- As renew; each row also has how many were renewed in all.
 -- $1 bytea[]: key digests, $2 bigint[]: times to live, $3 bigint[]: tolerances
-WITH /* include: alive-without-data */, /* include: locked-and-due */, renewed AS (
-  /* include: renew-locked */
-  RETURNING s.key_digest
+WITH /* include: alive-without-data */, renewed AS (
+  /* include: renew-alive */
 )
 SELECT key_digest, (SELECT count(*) FROM renewed) FROM alive
-WHERE /* include: not-expired-meanwhile */
 
 -- name: remaining
 -- The milliseconds that keys will live, NULL for ever, of those that are alive.
@@ -438,29 +433,19 @@ alive AS MATERIALIZED (
   ) AS s
 )
 
--- fragment: locked-and-due
-locked AS MATERIALIZED (
-  SELECT d.key_digest, d.expires_at, d.ttl
-  FROM (
-    SELECT * FROM alive AS a
-    WHERE a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
-                               AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
-    /* include: no-limit */
-  ) AS d
-  JOIN /* slot: table */ AS s ON s.key_digest = d.key_digest AND s.expires_at = d.expires_at
-  FOR NO KEY UPDATE OF s
-)
-
--- fragment: renew-locked
+-- fragment: renew-alive
+-- What has expired while its lock was waited for is a division by zero, which undoes the statement: it is tried again, and
+-- finds nothing alive. To lock rows first, as replace does, would cost each renewal a third more.
 UPDATE /* slot: table */ AS s
-SET expires_at = clock_timestamp() + d.ttl * interval '1 millisecond', updated_at = clock_timestamp()
-FROM (SELECT * FROM locked AS l WHERE l.expires_at > clock_timestamp() /* include: no-limit */) AS d
+SET expires_at = now() + d.ttl * interval '1 millisecond', updated_at = now()
+FROM (
+  SELECT * FROM alive AS a
+  WHERE a.expires_at NOT BETWEEN now() + (a.ttl - a.tolerance) * interval '1 millisecond'
+                             AND now() + (a.ttl + a.tolerance) * interval '1 millisecond'
+  /* include: no-limit */
+) AS d
 WHERE s.key_digest = d.key_digest AND s.expires_at = d.expires_at
-
--- fragment: not-expired-meanwhile
-key_digest NOT IN (
-  SELECT l.key_digest FROM locked AS l WHERE l.key_digest NOT IN (SELECT r.key_digest FROM renewed AS r)
-)
+RETURNING s.key_digest, 1 / (CASE WHEN d.expires_at > clock_timestamp() THEN 1 ELSE 0 END)
 
 -- fragment: no-limit
 -- The planner does not know that there is none, and expects few rows. So it looks up each one, and rows are locked in the

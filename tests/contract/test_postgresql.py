@@ -165,7 +165,7 @@ async def test_rows_to_update_are_locked_in_the_order_of_the_keys(
             await administrator.execute(f"VACUUM ANALYZE {quoted_table(store)}")
         prepared = await administrator.prepare(store._backend.sql[statement])
         (plan,) = await prepared.explain(*([] for _ in prepared.get_parameters()))
-        (lock,) = parts_of_plan(plan["Plan"], "LockRows")
+        (lock,) = parts_of_plan(plan["Plan"], "LockRows" if statement == "replace" else "ModifyTable")
         (join,) = lock["Plans"]
         assert join["Node Type"] == "Nested Loop"
         given, row = (part["Node Type"] for part in join["Plans"])

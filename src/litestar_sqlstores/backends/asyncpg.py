@@ -48,6 +48,8 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
     ((pg.ReadOnlySQLTransactionError,), Failure.READ_ONLY),
     # Poolers and DEALLOCATE ALL take statements away; the server has not run what it does not know.
     ((pg.InvalidSQLStatementNameError, pg.DuplicatePreparedStatementError), Failure.NOT_SENT),
+    # That is how a renewal says that it came too late.
+    ((pg.DivisionByZeroError,), Failure.CONFLICT),
     ((pg.DeadlockDetectedError, pg.SerializationError, pg.LockNotAvailableError), Failure.CONFLICT),
     ((pg.DataError, ValueError), Failure.BAD_VALUE),
     (
