@@ -84,7 +84,7 @@ class Grounds:
         """The application, served in a way."""
         if setup not in self._sites:
             folder = self._folder / str(len(self._sites))
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # a server may have failed to start
             server = SiteServer(setup, folder, url=self._url, line=self._line, fault=self._fault)
             # In a thread, as the application may want to reach the line while it starts.
             await asyncio.to_thread(self._stack.enter_context, server)

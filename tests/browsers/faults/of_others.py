@@ -34,11 +34,6 @@ def _blind(watch: Any) -> Any:
 
 
 register(
-    "the cache is not ours",
-    "secret in a table, secret of another browser, private page from the cache, compressed for who cannot read it",
-    ("litestar_sqlstores.plugin:cache_responses", always(value=None)),
-)
-register(
     "the cache stores Set-Cookie",
     "secret in a table, secret of another browser, private page from the cache",
     (f"{CACHE}.filling:forbids_storing", always(value=False)),
