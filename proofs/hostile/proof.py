@@ -79,7 +79,7 @@ class _Hostility:
             max_examples=count,
             deadline=None,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[*HealthCheck.__members__.values()],
             phases=[Phase.generate, Phase.shrink],
         )
         @given(st.tuples(*strategies))

@@ -95,8 +95,8 @@ async def _open_mysql(url: str) -> Tables:
 
     parts = urlsplit(url)
     connection = await aiomysql.connect(
-        host=parts.hostname,
-        port=parts.port,
+        host=parts.hostname or "",
+        port=parts.port or 3306,
         user=parts.username,
         password=parts.password or "",
         db=parts.path[1:],

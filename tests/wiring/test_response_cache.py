@@ -393,8 +393,9 @@ async def test_only_whole_responses_are_stored(
     page = raw(*messages)
     async with serve_cached(plugin, page) as site:
         site.app.after_exception.clear()
+        sent: list[Any] = []
         for _ in range(2):
-            sent: list[Any] = []
+            sent.clear()
             await ask(site, sent)
         assert page.opt["calls"] == (1 if stored else 2)
         if stored:

@@ -87,7 +87,7 @@ class BaseSQLSpecStore(
         connections = backend.max_connections()
         # Everything but the namespace is shared with the stores of child namespaces.
         self._operations_by_durability = _operations(backend, settings)
-        self._durability = settings.durabilities[ALL_OTHERS]
+        self._durability: Durability = settings.durabilities[ALL_OTHERS]
         self._operations = self._operations_by_durability[self._durability]
         self._shared = Home(
             Connector(
