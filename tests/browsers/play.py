@@ -61,7 +61,7 @@ def play(
                 phases=phases,
                 verbosity=Verbosity.normal,
                 report_multiple_bugs=False,
-                suppress_health_check=list(HealthCheck),
+                suppress_health_check=[*HealthCheck.__members__.values()],
                 print_blob=False,
             ),
         )

@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.datastructures import CacheControlHeader
 from litestar.types import ASGIApp
 
+from litestar_sqlstores import BaseSQLSpecStore, UnavailableError
 from litestar_sqlstores.sessions.cookies import MAX_IDS
 from tests.wiring.helpers import CHOSEN_ID, AnyRequest, set_cookies
 from tests.wiring.session_app import serve_sessions
@@ -107,6 +108,22 @@ async def test_a_cookie_is_sent_when_there_is_something_new(plugin: SQLStoresPlu
         await site.store().renew(ada.session_id or "", 100)
         assert set_cookies(await ada.get("/untouched"))["session"].value == ada.session_id
         assert not set_cookies(await ada.get("/untouched"))
+
+
+async def test_a_renewal_that_cannot_be_checked_is_no_error(
+    plugin: SQLStoresPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> bool:
+        raise UnavailableError
+
+    async with serve_sessions(plugin) as site:
+        ada = site.browser()
+        await ada.do("/write", a=1)
+        await site.store().renew(ada.session_id or "", 100)
+        monkeypatch.setattr(BaseSQLSpecStore, "exists", fail)
+        response = await ada.get("/")
+        assert response.json() == {"a": 1}
+        assert not set_cookies(response)
 
 
 @pytest.mark.parametrize("end", ["/login/Ada", "/logout"])

@@ -194,6 +194,7 @@ async def test_without_a_session_of_the_config_the_functions_say_so(plugin: SQLS
     "options, text",
     [
         ({"on_conflict": "last"}, "on_conflict is 'last'; it must be 'overwrite' or 'merge'"),
+        ({"max_age": 100.5}, "max_age is 100.5; it must be a whole number of seconds"),
         ({"owner_key": 7}, "owner_key is 7; it must be the name of an entry, or a function of the session"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar.middleware.session.server_side import ServerSideSessionBackend
 
+from litestar_sqlstores.errors import StoreError
 from litestar_sqlstores.sessions.cookies import SessionCookies, is_public, make_private
 from litestar_sqlstores.sessions.loading import load_session
 from litestar_sqlstores.sessions.saving import Saved, Saving, store_of
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from litestar_sqlstores.sessions.config import SQLSessionConfig
 
 __all__ = ("SQLSessionBackend",)
+
+logger = logging.getLogger("litestar_sqlstores")
 
 
 class SQLSessionBackend(ServerSideSessionBackend):
@@ -70,8 +74,7 @@ class SQLSessionBackend(ServerSideSessionBackend):
         if saved is Saved.NOTHING:
             if not (state.renewed and state.stored_id is not None) or is_public(message):
                 return False
-            # It may have ended, or got another id, while the request was under way.
-            if not await store_of(state).exists(state.stored_id):
+            if not await self._is_still_there(state):
                 return False
         elif is_public(message):
             make_private(message)
@@ -84,3 +87,12 @@ class SQLSessionBackend(ServerSideSessionBackend):
         The session keeps the id that it has, and none is begun.
         """
         await self._saving.save(state, session, connection, keep_id=True)
+
+    async def _is_still_there(self, state: SessionState) -> bool:
+        """Whether a session has neither ended nor got another id while the request was under way."""
+        try:
+            return await store_of(state).exists(cast("str", state.stored_id))
+        except StoreError as error:
+            # Nothing has to be stored. The cookie gets its new expiry when the next renewal is due.
+            logger.info("a session's cookie is not renewed: %s", error)
+            return False

@@ -46,9 +46,13 @@ class SQLSessionConfig(ServerSideSessionConfig):
         """Check the fields.
 
         Raises:
-            ConfigurationError: ``on_conflict`` or ``owner_key`` cannot be.
+            ConfigurationError: ``max_age``, ``on_conflict`` or ``owner_key`` cannot be.
         """
         super().__post_init__()
+        if not isinstance(self.max_age, int):
+            # Browsers ignore Max-Age=100.5 and drop the cookie when they close (RFC 6265, section 5.2.2).
+            msg = f"max_age is {self.max_age!r}; it must be a whole number of seconds"
+            raise ConfigurationError(msg)
         if self.on_conflict not in ("overwrite", "merge"):
             msg = f"on_conflict is {self.on_conflict!r}; it must be 'overwrite' or 'merge'"
             raise ConfigurationError(msg)
