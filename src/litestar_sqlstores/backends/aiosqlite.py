@@ -180,7 +180,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
         def read_and_renew(transactions: Transactions) -> Renewed[Mapping[bytes, bytes]]:
             rows = transactions.read(read)
             found = {key: data for key, data, _ in rows}
-            due = {key: Due(renewals[key], data, seen) for key, data, seen in rows if seen is not None}
+            due = {key: Due(renewals[key], seen) for key, _, seen in rows if seen is not None}
             if not due:
                 return Renewed(found, 0)
             try:
@@ -212,19 +212,21 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
 
     def _renews(self, due: Mapping[bytes, Due]) -> Callable[[sqlite3.Cursor], Renewed[Mapping[bytes, bytes]]]:
         read, renew = self.sql["get_for_renewal"], self.sql["renew"]
-        as_read = [(key, each.renewal.ttl, each.expires_at) for key, each in due.items()]
 
         def write(cursor: sqlite3.Cursor) -> Renewed[Mapping[bytes, bytes]]:
-            cursor.executemany(renew, as_read)
-            written = cursor.rowcount
-            if written == len(as_read):
-                return Renewed({key: each.data for key, each in due.items()}, written, due)
-            # Some had expired, or were written by others, before it was our turn to write. Now nobody else does.
-            found = [row for key, each in due.items() for row in cursor.execute(read, (key, *each.renewal))]
-            again = [(key, due[key].renewal.ttl, seen) for key, _, seen in found if seen is not None]
-            for row in again:
-                written += cursor.execute(renew, row).rowcount
-            return Renewed({key: data for key, data, _ in found}, written, due)
+            # What is answered is what is there when the renewal is written: by then others may have changed it.
+            found: dict[bytes, bytes] = {}
+            for key, each in due.items():
+                for (data,) in cursor.execute(renew, (key, each.renewal.ttl, each.expires_at)):
+                    found[key] = data
+            written = len(found)
+            # The others have expired, or got another expiry, before it was our turn to write. Now nobody else does.
+            for key in due.keys() - found.keys():
+                for _, data, seen in cursor.execute(read, (key, *due[key].renewal)).fetchall():
+                    found[key] = data
+                    if seen is not None:
+                        written += len(cursor.execute(renew, (key, due[key].renewal.ttl, seen)).fetchall())
+            return Renewed(found, written, due)
 
         return write
 

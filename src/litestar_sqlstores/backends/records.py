@@ -60,10 +60,9 @@ class Renewed(NamedTuple, Generic[FoundT_co]):
 
 
 class Due(NamedTuple):
-    """A renewal that was due when the entry was read, with what was read: the data and when it expired."""
+    """A renewal that was due when the entry was read, with the expiry that was read."""
 
     renewal: Renewal
-    data: bytes
     expires_at: Any
 
 

@@ -78,8 +78,8 @@ async def test_each_namespace_is_as_durable_as_it_shall_be(tmp_path: Path) -> No
         for name in ("sessions", "cache", "sessions"):
             await write(store.with_namespace(name))
             await write(store.with_namespace(name).with_namespace("child"))
-    assert trace.levels("LITESTAR_cache") == trace.levels("LITESTAR_cache_child") == {NORMAL}
-    assert trace.levels("LITESTAR_sessions") == trace.levels("LITESTAR_sessions_child") == {FULL}
+    assert trace.levels("LITESTAR_cache") == trace.levels("LITESTAR_cache\x1fchild") == {NORMAL}
+    assert trace.levels("LITESTAR_sessions") == trace.levels("LITESTAR_sessions\x1fchild") == {FULL}
 
 
 @pytest.mark.parametrize("durability, used", [("full", FULL), ("relaxed", NORMAL)])

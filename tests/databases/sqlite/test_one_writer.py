@@ -95,10 +95,7 @@ async def test_a_renewal_that_waited_gives_what_is_there_then(store: Store) -> N
                 "SELECT expires_at FROM litestar_session WHERE key_digest = ?", [store.digest("same")]
             ).fetchall()
         )
-        due = {
-            digest: Due(Renewal(5_000_000, 50_000), b"1", same if key == "same" else 0)
-            for digest, key in digests.items()
-        }
+        due = {digest: Due(Renewal(5_000_000, 50_000), same if key == "same" else 0) for digest, key in digests.items()}
         found, written, *_ = await backend.renew_due(connection, due)
     assert {digests[digest]: data for digest, data in found.items()} == {"new": b"2", "later": b"1", "same": b"1"}
     assert written == 2
