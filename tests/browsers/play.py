@@ -61,7 +61,7 @@ def play(
                 phases=phases,
                 verbosity=Verbosity.normal,
                 report_multiple_bugs=False,
-                suppress_health_check=[*HealthCheck.__members__.values()],
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
                 print_blob=False,
             ),
         )
