@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.backends import BACKENDS
@@ -65,6 +66,11 @@ def play(
                 print_blob=False,
             ),
         )
+    except FlakyFailure as group:
+        # Requests overlap as the machine has it, so that a history that fails once may pass when it is played again.
+        found = group.exceptions[0]
+        found.add_note(grounds.logs())
+        raise found from group
     except Exception as error:
         error.add_note(grounds.logs())
         raise

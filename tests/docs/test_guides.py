@@ -154,3 +154,9 @@ def test_without_the_plugin(app: ModuleType) -> None:
 @shows("docs/oracle.md", "Oracle Database")
 def test_oracle(app: ModuleType) -> None:
     assert "OracleStore" in repr(app.store)
+
+
+@shows(PLUGIN, "From threads, sync handlers and tests")
+def test_threads_and_sync_handlers(app: ModuleType) -> None:
+    # The section has called the store itself: in a handler, beside the test client, and after it.
+    assert asyncio.run(app.app.stores.get("visits").get("all")) == b"1"
