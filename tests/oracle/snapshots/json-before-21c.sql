@@ -38,7 +38,7 @@ DELETE FROM "sessions" WHERE key_digest = :digest;
 
 -- delete_namespace
 DELETE FROM "sessions"
-WHERE (namespace = :namespace OR (namespace >= :namespace || '_' AND namespace < :namespace || '`'))
+WHERE (namespace = :namespace OR (namespace >= :children AND namespace < :behind))
   AND ROWNUM <= :most;
 
 -- delete_owned
