@@ -22,6 +22,7 @@ RARE = frozenset(
         "a late request begins a session",
         "adds to the header list of others",
         "cookies on public pages",
+        "log-out everywhere leaves sessions",
         "the cache ignores Vary",
         "websockets store nothing late",
     }
