@@ -20,6 +20,18 @@ pytest_plugins = ["tests.secrecy"]
 CHOSEN = frozenset(filter(None, map(str.strip, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(","))))
 """The backends to test, by name; all of them if there is none."""
 
+OF_MIDDLEWARES = frozenset({"sqlite-file", "postgresql"})
+"""What the tests of middlewares run over: one database that is a file, and one that is a server.
+
+What a middleware does does not depend on the database below its store, which the contract is tested for.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="run what takes long too, and middlewares over every database"
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if unknown := CHOSEN - BACKENDS.keys():
@@ -28,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
     config.addinivalue_line("markers", "formats(*names): run only with these data formats")
     config.addinivalue_line("markers", "needs(*capabilities): run only over backends that have them")
+    config.addinivalue_line("markers", "middleware: over one database of each kind, unless --thorough asks for all")
+    config.addinivalue_line("markers", "thorough: takes long, and is run with --thorough only")
     config.addinivalue_line("markers", "about(*topics): what a backend may be tested for alone: `driver`, `data`")
 
 
@@ -38,14 +52,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     formats = {name for mark in metafunc.definition.iter_markers("formats") for name in mark.args}
     needs = {name for mark in metafunc.definition.iter_markers("needs") for name in mark.args}
     topics = {name for mark in metafunc.definition.iter_markers("about") for name in mark.args}
+    chosen = CHOSEN or BACKENDS.keys()
+    if not CHOSEN and metafunc.definition.get_closest_marker("middleware") and not metafunc.config.option.thorough:
+        chosen = OF_MIDDLEWARES
     cases = [
         pytest.param(backend, data_format, id=f"{backend.name}-{data_format}")
         for backend in BACKENDS.values()
-        if (not CHOSEN or backend.name in CHOSEN) and (not backend.topic or backend.topic in topics)
+        if backend.name in chosen and (not backend.topic or backend.topic in topics)
         for data_format in backend.formats
         if (not formats or data_format in formats) and needs <= backend.capabilities
     ]
     metafunc.parametrize("backend, data_format", cases, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long."""
+    if config.option.thorough:
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 class Servers:

@@ -13,6 +13,7 @@ import pytest
 from litestar_sqlstores import ScheduledCleanup
 from litestar_sqlstores.cleanup import MAX_BACKOFF
 from litestar_sqlstores.errors import ConfigurationError, UnavailableError
+from litestar_sqlstores.settings import Settings
 from tests.backends import rows
 from tests.waiting import until
 from tests.wiring.helpers import new_plugin, serve
@@ -86,6 +87,8 @@ async def test_it_can_be_left_to_others(tmp_path: Any) -> None:
 
 class FakeStore:
     """What a cleanup needs of a store."""
+
+    settings = Settings()
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
     from tests.backends import Database
 
+pytestmark = pytest.mark.middleware
+
 freezegun: Any = importlib.import_module("freezegun")
 # What a frozen clock cannot be imported under.
 importlib.import_module("pydantic.v1")
