@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--rounds", type=int, default=DEFAULTS.rounds, help="rounds of each operation and store")
     run.add_argument("--seconds", type=float, default=DEFAULTS.seconds, help="length of a round, about")
 
-    http = command("http", "measure an application that reads a session for each request", output)
+    http = command("http", "measure an application that reads a session, or a cached page, for each request", output)
     http.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="whose sessions")
     http.add_argument("--rounds", type=int, default=HTTP.rounds, help="rounds of each variant")
     http.add_argument("--seconds", type=float, default=HTTP.seconds, help="length of a round")

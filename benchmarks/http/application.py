@@ -1,16 +1,17 @@
-"""The application that is served: a log-in, and a route that reads the session."""
+"""The application that is served: a log-in, and a route that reads the session or comes from the response cache."""
 
 import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, get, post
 from litestar.middleware.session.server_side import ServerSideSessionConfig
 
-from benchmarks.http.variants import VARIANTS
-from litestar_sqlstores import SQLSessionConfig
+from benchmarks.http.variants import VARIANTS, Variant
+from benchmarks.peers import Peer
+from litestar_sqlstores import SQLSessionConfig, SQLStoresPlugin
 
 __all__ = ("VARIABLE_URL", "VARIANT", "create_app")
 
@@ -30,6 +31,11 @@ async def read(request: Request[Any, Any, Any]) -> dict[str, int]:
 
 @get("/")
 async def read_nothing() -> dict[str, int]:
+    return {"user": 1}
+
+
+@get("/", cache=3600)
+async def cached() -> dict[str, int]:
     return {"user": 1}
 
 
@@ -53,24 +59,41 @@ async def settle() -> None:
     gc.freeze()
 
 
+_COMMON: dict[str, Any] = {"on_startup": [settle], "openapi_config": None}
+
+
 def create_app() -> Litestar:
     """The application of the variant that the environment names."""
     variant = VARIANTS[os.environ[VARIANT]]
-    peer = variant.peer
-    if peer is None:
-        return Litestar([read_nothing, log_in_nobody], on_startup=[settle], openapi_config=None)
+    if variant.cached:
+        return _with_cache(variant)
+    if variant.peer:
+        return _with_sessions(variant, variant.peer)
+    return Litestar([read_nothing, log_in_nobody], **_COMMON)
 
+
+def _with_sessions(variant: Variant, peer: Peer) -> Litestar:
+    config = SQLSessionConfig() if variant.own_config else ServerSideSessionConfig()
+    return Litestar([read, log_in], lifespan=[_store("sessions", peer)], middleware=[config.middleware], **_COMMON)
+
+
+def _with_cache(variant: Variant) -> Litestar:
+    """As the documentation sets it up: with the plugin, where the store is ours."""
+    if variant.kind == "ours":
+        options: dict[str, Any] = {"plugins": [SQLStoresPlugin(os.environ[VARIABLE_URL])]}
+    else:
+        options = {"lifespan": [_store("response_cache", variant.peer)]}
+    if variant.own_config:
+        return Litestar([cached, log_in], middleware=[SQLSessionConfig().middleware], **options, **_COMMON)
+    return Litestar([cached, log_in_nobody], **options, **_COMMON)
+
+
+def _store(name: str, peer: Peer | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def store(app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        assert peer
         async with peer.open(os.environ[VARIABLE_URL]) as opened:
-            app.stores.register("sessions", opened)
+            app.stores.register(name, opened)
             yield
 
-    config = SQLSessionConfig() if variant.own_config else ServerSideSessionConfig()
-    return Litestar(
-        [read, log_in],
-        lifespan=[store],
-        on_startup=[settle],
-        middleware=[config.middleware],
-        openapi_config=None,
-    )
+    return lifespan
