@@ -20,16 +20,16 @@ pytest_plugins = ["tests.secrecy"]
 CHOSEN = frozenset(filter(None, map(str.strip, os.environ.get("LITESTAR_SQLSTORES_TEST_BACKENDS", "").split(","))))
 """The backends to test, by name; all of them if there is none."""
 
-OF_MIDDLEWARES = frozenset({"sqlite-file", "postgresql"})
-"""What the tests of middlewares run over: one database that is a file, and one that is a server.
+SAMPLE = frozenset({"sqlite-file", "postgresql"})
+"""What tests that are `sampled` run over: one database that is a file, and one that is a server.
 
-What a middleware does does not depend on the database below its store, which the contract is tested for.
+They look at what lies above the store, such as middlewares, and does not depend on the database below it.
 """
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--thorough", action="store_true", help="run what takes long too, and middlewares over every database"
+        "--thorough", action="store_true", help="run what takes long too, and what is sampled over every database"
     )
 
 
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
     config.addinivalue_line("markers", "formats(*names): run only with these data formats")
     config.addinivalue_line("markers", "needs(*capabilities): run only over backends that have them")
-    config.addinivalue_line("markers", "middleware: over one database of each kind, unless --thorough asks for all")
+    config.addinivalue_line("markers", "sampled: over a file and a server, and with --thorough over every database")
     config.addinivalue_line("markers", "thorough: takes long, and is run with --thorough only")
     config.addinivalue_line("markers", "about(*topics): what a backend may be tested for alone: `driver`, `data`")
 
@@ -53,8 +53,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     needs = {name for mark in metafunc.definition.iter_markers("needs") for name in mark.args}
     topics = {name for mark in metafunc.definition.iter_markers("about") for name in mark.args}
     chosen = CHOSEN or BACKENDS.keys()
-    if not CHOSEN and metafunc.definition.get_closest_marker("middleware") and not metafunc.config.option.thorough:
-        chosen = OF_MIDDLEWARES
+    if not CHOSEN and metafunc.definition.get_closest_marker("sampled") and not metafunc.config.option.thorough:
+        chosen = SAMPLE
     cases = [
         pytest.param(backend, data_format, id=f"{backend.name}-{data_format}")
         for backend in BACKENDS.values()

@@ -30,7 +30,7 @@ RARE = frozenset(
 """Those that take more than a test has time for: ``python -m tests.browsers --fault NAME`` looks for them."""
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in RARE])
 def test_finds(fault: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ HISTORIES = 25
 @pytest.mark.formats("bytes")
 @pytest.mark.needs("processes", "workers")
 @pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.timeout(600)
 def test_nobody_gets_what_is_anothers(database: Database, data_format: str) -> None:
     if not can_open(database.url):

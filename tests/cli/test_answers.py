@@ -292,7 +292,7 @@ def test_a_config_of_the_application_is_closed_in_the_end(app: App, tmp_path: Pa
 
 @pytest.mark.parametrize("url", ["postgresql://a:secret@127.0.0.1:1/b", "mysql://a:secret@127.0.0.1:1/b"])
 def test_a_database_that_is_not_there(app: App, url: str) -> None:
-    app.plugins = [{"config_or_url": url}]
+    app.plugins = [{"config_or_url": url, "timeout": 1}]
     for command in (["check"], ["stats", "--json"], ["revoke", "-"]):
         exit_code, text = app.failure(*command, text="alice")
         assert exit_code == 1

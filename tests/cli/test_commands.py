@@ -45,6 +45,7 @@ async def fill(store: Store) -> None:
 
 
 @every_database
+@pytest.mark.sampled
 @pytest.mark.formats("bytes")
 async def test_a_life_of_a_table(backend: Backend, database: Database, store: Store, tmp_path: Path) -> None:
     cli = Processes(tmp_path, plugin_options(database))

@@ -56,6 +56,7 @@ async def take_over(store: Store, server: RedisServer, namespace: str = "LITESTA
 
 
 @pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.formats("bytes")
 async def test_who_was_logged_in_stays_logged_in(
     database: Database, store: Store, server: RedisServer, old: RedisStore, tmp_path: Path

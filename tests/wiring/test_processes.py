@@ -84,6 +84,7 @@ async def sessions(store: Store) -> list[dict[str, Any]]:
 
 
 @pytest.mark.needs("processes", "workers")
+@pytest.mark.sampled
 @pytest.mark.formats("bytes")
 @pytest.mark.slow
 @pytest.mark.timeout(240)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.backends import Database
     from tests.wiring.helpers import Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
 
 
 @get("/")

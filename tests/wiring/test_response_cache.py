@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.backends import Database
     from tests.wiring.helpers import Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
 
 DESPITE: dict[str, Any] = {"cache_despite_credentials": True}
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.backends import Database
     from tests.wiring.helpers import Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes"), pytest.mark.slow]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes"), pytest.mark.slow]
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from litestar_sqlstores import SQLStoresPlugin
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
 
 USERS = {7: "Ada"}
 

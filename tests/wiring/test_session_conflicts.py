@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
     from tests.wiring.helpers import Browser, Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes")]
 
 
 class Overlap:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
     from tests.wiring.helpers import Browser, Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
 
 SHARED_HEADERS = [(b"content-type", b"text/plain"), (b"vary", b"Accept-Language")]
 

@@ -18,7 +18,7 @@ from tests.wiring.session_app import HANDLERS, serve_sessions
 if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes")]
 
 
 # -- nobody chooses an id

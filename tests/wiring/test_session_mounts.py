@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
-    pytest.mark.middleware,
+    pytest.mark.sampled,
     pytest.mark.needs("processes"),
     pytest.mark.formats("bytes"),
     pytest.mark.filterwarnings("ignore:.*'?copy.scope'?"),

@@ -23,7 +23,7 @@ from tests.wiring.session_app import HANDLERS, read, serve_sessions
 if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes")]
 
 
 class Point(BaseModel):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
     from tests.wiring.helpers import Site
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
 
 
 @get("/")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
     from tests.backends import Database
 
-pytestmark = [pytest.mark.middleware, pytest.mark.needs("processes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes")]
 
 
 # -- life

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
     from tests.backends import Database
 
-pytestmark = pytest.mark.middleware
+pytestmark = pytest.mark.sampled
 
 freezegun: Any = importlib.import_module("freezegun")
 # What a frozen clock cannot be imported under.

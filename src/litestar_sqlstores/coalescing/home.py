@@ -52,6 +52,7 @@ class Home(Generic[ConnectionT]):
         self._stay: Stay[ConnectionT] | None = None
         # The event loops that have opened it and not left yet.
         self._opened: list[asyncio.AbstractEventLoop] = []
+        self._closed = False
         self._lock = threading.RLock()
 
     def __del__(self) -> None:
@@ -90,6 +91,7 @@ class Home(Generic[ConnectionT]):
         """Move into the running event loop, and accept calls (again)."""
         loop = asyncio.get_running_loop()
         with self._lock:
+            self._closed = False
             self._opened.append(loop)
             where = self._bound_to() or loop
             stay = self._stay
@@ -130,7 +132,7 @@ class Home(Generic[ConnectionT]):
                 stay = self._move(loop)
             self._refuse_itself(stay, loop)
             self._opened.clear()
-            stay.coalescer.closed = True
+            self._closed = stay.coalescer.closed = True
         if stay.loop is loop or stay.loop.is_running():
             await run_in(stay.loop, lambda: self._close_here(stay), self._limits.timeout)
         else:
@@ -191,8 +193,13 @@ class Home(Generic[ConnectionT]):
             await _in_time(self._connector.leave(not stay.left), until)
 
     async def _close_for_now(self, stay: Stay[ConnectionT]) -> None:
+        if any(opened.is_running() for opened in self._opened):
+            return  # it was entered again before the home came to this
         await self._close_here(stay)
-        stay.coalescer.open()
+        with self._lock:
+            # Who has left it in another event loop may have closed it since.
+            if not self._closed:
+                stay.coalescer.open()
 
     async def _close_here(self, stay: Stay[ConnectionT]) -> None:
         until = time.monotonic() + self._limits.timeout

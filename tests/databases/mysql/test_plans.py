@@ -84,12 +84,15 @@ async def test_batches_are_found_through_an_index(url: str, name: str) -> None:
         assert all(plan["key"] is not None and plan["rows"] <= 20 for plan in plans), plans
 
 
+NAMES = {"namespace": "LITESTAR", "children": "LITESTAR\x1f", "behind": "LITESTAR "}
+
+
 async def rendered(execute: Client, name: str, keys: list[bytes]) -> str:
     """A statement about keys, or about the namespace LITESTAR and the owner ada, as it is sent."""
     server = "mariadb" if await is_mariadb(execute) else "mysql"
     sql = load_statements("mysql", TableName("litestar_session"), ("bytes", server, "switch"), "`")[name]
     statement = Statement.parse(sql)
-    parameters = {"namespace": "LITESTAR", "owner": "ada", "keep": None, "most": 10, "keys": keys}
+    parameters = {**NAMES, "owner": "ada", "keep": None, "most": 10, "keys": keys}
     others: tuple[int | None, ...] = {"lock_for_replacement": (None,), "renew": (1000, 1)}.get(name, ())
     return statement.query(parameters, [(key, *others) for key in keys] if statement.line else [])
 

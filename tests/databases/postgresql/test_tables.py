@@ -101,7 +101,7 @@ async def test_a_batch_that_is_cleared_costs_the_same_however_many_there_are(dsn
                 rows,
             )
             await administrator.execute("VACUUM ANALYZE litestar_session")
-            (plan,) = await explained(administrator, sql, "large", 1000)
+            (plan,) = await explained(administrator, sql, "large", "large\x1f", "large ", 1000)
             costs.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
             # And the batches after it do not pass over what is gone again and again.
             assert await store.clear() == rows - 1000
