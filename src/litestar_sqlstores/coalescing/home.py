@@ -106,6 +106,7 @@ class Home(Generic[ConnectionT]):
             last: Whether nobody uses it any more: it is closed, and opens again at its next use.
         """
         loop = asyncio.get_running_loop()
+        moves = False
         with self._lock:
             if self._opened:
                 self._opened.remove(loop if loop in self._opened else self._opened[-1])
@@ -113,8 +114,13 @@ class Home(Generic[ConnectionT]):
             if not last and stay is not None and stay.loop is loop and loop not in self._opened:
                 # Nested clients of a test, say: the outer one is still there.
                 following = self._bound_to() or self._opener(loop)
-                if following not in (None, loop):
-                    self._move(following)
+                if following is not None and following is not loop:
+                    self._settle_in(following)
+                    moves = True
+        if stay is not None and moves:
+            # Now, as this event loop may be about to end, and cancels what it was left to do later.
+            await stay.close()
+            return
         if not last or stay is None or not stay.is_alive():
             return
         if stay.loop is loop:
@@ -169,9 +175,13 @@ class Home(Generic[ConnectionT]):
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> Stay[ConnectionT]:
         before = self._stay
-        stay = self._stay = Stay(Coalescer(self._connector, self._limits, self._observer, loop), self._end)
+        stay = self._settle_in(loop)
         if before is not None:
             before.leave()
+        return stay
+
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> Stay[ConnectionT]:
+        stay = self._stay = Stay(Coalescer(self._connector, self._limits, self._observer, loop), self._end)
         if loop is asyncio.get_running_loop():
             stay.settle()
         else:
@@ -183,14 +193,17 @@ class Home(Generic[ConnectionT]):
             stay.ended = True
             if not stay.left:
                 self._opened = [opened for opened in self._opened if opened is not stay.loop]
-        # What came in before that is refused now, so that its callers go elsewhere.
-        await asyncio.sleep(0)
-        if not stay.left:
-            stay.coalescer.drop()
         until = time.monotonic() + self._limits.timeout
-        await stay.coalescer.close()
-        if self._stay is stay or self._stay is None or self._stay.loop is not stay.loop:
-            await _in_time(self._connector.leave(not stay.left), until)
+        try:
+            # What came in before that is refused now, so that its callers go elsewhere.
+            await asyncio.sleep(0)
+            if not stay.left:
+                stay.coalescer.drop()
+            await stay.coalescer.close()
+        finally:
+            # Also where the event loop ends in the middle of this, and cancels it: nobody else closes the pool.
+            if self._stay is stay or self._stay is None or self._stay.loop is not stay.loop:
+                await _in_time(self._connector.leave(not stay.left), until)
 
     async def _close_for_now(self, stay: Stay[ConnectionT]) -> None:
         if any(opened.is_running() for opened in self._opened):

@@ -70,6 +70,11 @@ class Stay(Generic[ConnectionT]):
         if self.is_alive():
             self.start(self._close_keeper)
 
+    async def close(self) -> None:
+        """Close what there is in the event loop, which this is called in."""
+        self.left = True
+        await self._close_keeper()
+
     async def _close_keeper(self) -> None:
         if self._keeper is not None:
             await self._keeper.aclose()
