@@ -1,14 +1,17 @@
 # `make test` and `make demo` need make, bash and Python 3.11 or newer; the rest is installed into this folder.
 .DEFAULT_GOAL := help
-.PHONY: help test lint types docs demo bench bench-smoke prove prove-short clean
+.PHONY: help test test-thorough lint types docs demo bench bench-smoke prove prove-short clean
 
 TOX := .ci/tox
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: ## run the tests: over every database, on every Python found, and with the lowest versions of the dependencies
 	@.ci/test
+
+test-thorough: ## run what takes long too, over every database
+	@$(TOX) run -e every-database -- --thorough
 
 lint: ## check style
 	@$(TOX) run -e lint

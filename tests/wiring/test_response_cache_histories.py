@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from tests.backends import Database
     from tests.wiring.helpers import Site
 
-pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.sampled,
+    pytest.mark.needs("processes"),
+    pytest.mark.formats("bytes"),
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+]
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -35,7 +35,7 @@ SETTINGS = {
 OF_TRANSACTIONS = ("transaction", "access mode")
 
 
-@pytest.fixture(params=["aiomysql", "asyncmy"])
+@pytest.fixture(params=["aiomysql", pytest.param("asyncmy", marks=pytest.mark.thorough)])
 def driver(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -104,7 +104,9 @@ async def test_a_limit_of_the_callers_session_hides_nothing_and_stays(url: str, 
             assert await cursor.fetchone() == (int(value), 1, "CHAIN", 0)
 
 
-@pytest.mark.parametrize("charset", ["latin1", "ascii", "cp1251", "utf8mb4"])
+@pytest.mark.parametrize(
+    "charset", ["latin1", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("ascii", "cp1251", "utf8mb4"))]
+)
 async def test_owners_and_keys_are_whole_under_every_character_set(url: str, driver: str, charset: str) -> None:
     text = "Zoë \N{SNOWMAN} \N{GRINNING FACE} Дом"
     url = f"{url.replace('mysql:', f'mysql+{driver}:')}?charset={charset}"
