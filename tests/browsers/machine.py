@@ -87,6 +87,7 @@ class BrowserMachine(RuleBasedStateMachine):
     def visit_with_a_stock_session(self, who: int, order: Order) -> None:
         self._visit(who, order)
 
+    @precondition(lambda self: self.history.setup.sends_what_a_websocket_accepts_with)
     @rule(who=WHO, order=orders.sockets())
     def open_a_websocket(self, who: int, order: Order) -> None:
         self._visit(who, order)

@@ -45,6 +45,11 @@ class Setup:
     encrypted: bool = False
     workers: int = 1
 
+    @property
+    def sends_what_a_websocket_accepts_with(self) -> bool:
+        """Whether browsers get the headers of ``websocket.accept``, such as a cookie. Granian 2.8.9 drops them."""
+        return self.server != "granian"
+
     def __str__(self) -> str:
         words = [self.server, "HTTP/2" if self.http2 else "HTTP/1.1", f"workers={self.workers}"]
         return " ".join([*words, "encrypted"] if self.encrypted else words)
