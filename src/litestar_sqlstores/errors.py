@@ -21,6 +21,7 @@ __all__ = (
     "SchemaError",
     "StoreError",
     "StoreTimeoutError",
+    "TransientError",
     "UnavailableError",
     "ValueTooLargeError",
 )
@@ -78,7 +79,14 @@ class MissingTableError(SchemaError):
     """The table does not exist; the text says how to create it."""
 
 
-class UnavailableError(StoreError, ConnectionError):
+class TransientError(StoreError):
+    """Base of what is over by itself: the database is away, or busy. The same call may succeed a little later.
+
+    An application answers it with 503. Every other error says that something was programmed or configured wrongly.
+    """
+
+
+class UnavailableError(TransientError, ConnectionError):
     """The database cannot be reached, or the connection was lost.
 
     Reads, and writes that were not sent, are repeated on other connections until their ``timeout`` is over. A write
@@ -86,18 +94,18 @@ class UnavailableError(StoreError, ConnectionError):
     """
 
 
-class StoreTimeoutError(StoreError, TimeoutError):
+class StoreTimeoutError(TransientError, TimeoutError):
     """The operation took longer than the store's ``timeout``.
 
     A write that was sent may have taken effect: then :attr:`~StoreError.outcome_unknown` is True.
     """
 
 
-class OverloadedError(StoreError):
+class OverloadedError(TransientError):
     """``max_pending`` calls wait already; the call was refused without touching the database."""
 
 
-class ConflictError(StoreError):
+class ConflictError(TransientError):
     """Deadlocks, serialization failures or locks stood in the way through every retry."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from litestar_sqlstores.settings import StoreOptions, resolve_settings
 from litestar_sqlstores.store import BaseSQLSpecStore
 from litestar_sqlstores.urls import mysql, oracle, postgresql, spanner, sqlite
 
-__all__ = ("BACKENDS", "KnownBackend", "create_store", "load_backend", "register_backend")
+__all__ = ("BACKENDS", "KnownBackend", "create_store", "is_installed", "load_backend", "register_backend")
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,14 @@ def create_store(config_or_url: object, **options: Unpack[StoreOptions]) -> Base
     name, known = type(config_or_url).__name__, ", ".join(backend.config_name for backend in BACKENDS)
     msg = f"no store for {name}; give a URL or one of {known} of SQLSpec"
     raise ConfigurationError(msg)
+
+
+def is_installed(backend: KnownBackend) -> bool:
+    """Whether the driver of a backend is there, without importing it."""
+    try:
+        return importlib.util.find_spec(backend.module or backend.driver) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
 
 
 def load_backend(backend: KnownBackend) -> type[BaseSQLSpecStore[Any]]:

@@ -65,6 +65,11 @@ def test_errors_can_be_caught_as_what_python_calls_them(error: type[Exception], 
     assert all(issubclass(error, base) for base in bases)
 
 
+def test_what_passes_by_itself_is_apart_from_what_is_wrong() -> None:
+    transient = {errors.UnavailableError, errors.StoreTimeoutError, errors.OverloadedError, errors.ConflictError}
+    assert {error for error in ALL if issubclass(error, errors.TransientError)} == {errors.TransientError, *transient}
+
+
 @pytest.mark.parametrize("error", ALL)
 def test_an_error_shows_its_text_and_travels_to_other_processes(error: type[errors.StoreError]) -> None:
     raised = error("what happened; what to do")

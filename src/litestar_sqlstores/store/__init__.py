@@ -49,13 +49,13 @@ from litestar_sqlstores.store.many_keys import ManyKeys
 from litestar_sqlstores.store.overview import EntryInfo, NamespaceStats, Overview
 from litestar_sqlstores.store.owners import OwnedEntry, Owners
 from litestar_sqlstores.store.schema import Schema
-from litestar_sqlstores.store.single_keys import SingleKeys
+from litestar_sqlstores.store.single_keys import SingleKeys, StoredValue
 from litestar_sqlstores.store.table import Table
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("BaseSQLSpecStore", "EntryInfo", "NamespaceStats", "OwnedEntry")
+__all__ = ("BaseSQLSpecStore", "EntryInfo", "NamespaceStats", "OwnedEntry", "StoredValue")
 
 ConfigT = TypeVar("ConfigT")
 
