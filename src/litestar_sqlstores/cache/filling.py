@@ -52,7 +52,7 @@ def page_of(request: CacheRequest, recording: Recording, watch: Watch) -> tuple[
         names.add("accept-encoding")
     if watch.cookies and not request.despite_credentials:
         names.add("cookie")
-    return Page(recording.status, list(headers), body), (names | request.names) - request.covered
+    return Page.of(recording.status, list(headers), body), (names | request.names) - request.covered
 
 
 def _may_contain(token: str, headers: Headers, body: bytes) -> bool:

@@ -43,7 +43,7 @@ class CacheMiddleware:
             if request is None:
                 await self.app(scope, receive, send)
             elif (page := await _look_up(request, storage)) is not None:
-                found.messages = page.messages()
+                found.messages = page.messages
                 await self.app(scope, receive, send)
             else:
                 filling = _Filling(request, storage, send)

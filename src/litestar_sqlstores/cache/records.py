@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import msgspec
 
@@ -12,15 +12,15 @@ __all__ = ("Page", "Record", "Variants", "decode_record", "encode_record")
 class Page(msgspec.Struct, frozen=True, array_like=True, tag="page"):
     """A whole response."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+    messages: bytes
+    """The ASGI messages that send it, encoded as Litestar reads them from a cache."""
 
-    def messages(self) -> bytes:
-        """The ASGI messages that send it, as Litestar reads them from a cache."""
-        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
-        body = {"type": "http.response.body", "body": self.body, "more_body": False}
-        return msgspec.msgpack.encode([start, body])
+    @classmethod
+    def of(cls, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Self:
+        """The page of a response."""
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        end = {"type": "http.response.body", "body": body, "more_body": False}
+        return cls(msgspec.msgpack.encode([start, end]))
 
 
 class Variants(msgspec.Struct, frozen=True, array_like=True, tag="vary"):

@@ -12,7 +12,7 @@ from litestar.middleware.session.base import SessionMiddleware
 from litestar_sqlstores.sessions.backend import SQLSessionBackend
 from litestar_sqlstores.sessions.cookies import copy_headers, own_headers, vary_by_cookie
 from litestar_sqlstores.sessions.layers import LayersWithin, mounted_in
-from litestar_sqlstores.sessions.state import Connection, SessionState, states_of
+from litestar_sqlstores.sessions.state import Connection, SessionState, known_states, states_of
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -40,7 +40,7 @@ class StoreSessions:
     async def __call__(self, message: Message, scope: Scope) -> None:
         """Store the sessions of a connection whose response begins."""
         if message["type"] in _BEGINS:
-            for state in [state for state in states_of(scope) if state.app is self._app]:
+            for state in [state for state in known_states(scope) if state.app is self._app]:
                 # The layers between may have put a list of their own in place of the middleware's.
                 own_headers(message)
                 await _settle(state, message)
