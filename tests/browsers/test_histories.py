@@ -13,7 +13,7 @@ from tests.browsers.tables import can_open
 if TYPE_CHECKING:
     from tests.backends import Database
 
-HISTORIES = 25
+HISTORIES = 6
 
 
 @pytest.mark.formats("bytes")
