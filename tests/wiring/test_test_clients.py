@@ -145,6 +145,7 @@ def test_a_client_that_is_not_entered(app: Litestar, plugin: SQLStoresPlugin) ->
     for _ in range(3):
         client.post("/log-in")
         assert client.get("/me").json() == {"user": "alice"}
+    asyncio.run(plugin.store.aclose())  # what is in memory outlives event loops
 
 
 def test_sync_handlers(app: Litestar) -> None:
