@@ -106,7 +106,7 @@ class Home(Generic[ConnectionT]):
             last: Whether nobody uses it any more: it is closed, and opens again at its next use.
         """
         loop = asyncio.get_running_loop()
-        moves = False
+        left: Stay[ConnectionT] | None = None
         with self._lock:
             if self._opened:
                 self._opened.remove(loop if loop in self._opened else self._opened[-1])
@@ -116,11 +116,10 @@ class Home(Generic[ConnectionT]):
                 following = self._bound_to() or self._opener(loop)
                 if following is not None and following is not loop:
                     self._settle_in(following)
-                    moves = True
-        if stay is not None and moves:
+                    left = stay
+        if left is not None:
             # Now, as this event loop may be about to end, and cancels what it was left to do later.
-            await stay.close()
-            return
+            await left.close()
         if not last or stay is None or not stay.is_alive():
             return
         if stay.loop is loop:

@@ -40,7 +40,7 @@ class StoreSessions:
     async def __call__(self, message: Message, scope: Scope) -> None:
         """Store the sessions of a connection whose response begins."""
         if message["type"] in _BEGINS:
-            for state in [state for state in known_states(scope) if state.app is self._app]:
+            for state in [state for state in known_states(scope) or () if state.app is self._app]:
                 # The layers between may have put a list of their own in place of the middleware's.
                 own_headers(message)
                 await _settle(state, message)

@@ -143,21 +143,19 @@ class SessionState:
 
 def states_of(scope: Scope) -> list[SessionState]:
     """The sessions of a connection, that of the innermost middleware last; copies of the scope share the list."""
-    states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
+    states = known_states(scope)
     if states is None:
-        # Copies that were made before there was one share what Litestar knows of the connection.
-        states = get_litestar_scope_state(scope, _SCOPE_KEY)
-        if states is None:
-            states = []
-            set_litestar_scope_state(scope, _SCOPE_KEY, states)
-        cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
+        states = []
+        set_litestar_scope_state(scope, _SCOPE_KEY, states)
+    cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
     return states
 
 
-def known_states(scope: Scope) -> Sequence[SessionState]:
-    """As :func:`states_of`, for who only looks."""
+def known_states(scope: Scope) -> list[SessionState] | None:
+    """As :func:`states_of`, for who only looks; None if no middleware has begun a list."""
     states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
-    return states or get_litestar_scope_state(scope, _SCOPE_KEY) or ()
+    # Copies that were made before there was one share what Litestar knows of the connection.
+    return get_litestar_scope_state(scope, _SCOPE_KEY) if states is None else states
 
 
 def find_state(connection: Connection) -> SessionState | None:
