@@ -52,9 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     formats = {name for mark in metafunc.definition.iter_markers("formats") for name in mark.args}
     needs = {name for mark in metafunc.definition.iter_markers("needs") for name in mark.args}
     topics = {name for mark in metafunc.definition.iter_markers("about") for name in mark.args}
-    chosen = CHOSEN or BACKENDS.keys()
-    if not CHOSEN and metafunc.definition.get_closest_marker("sampled") and not metafunc.config.option.thorough:
-        chosen = SAMPLE
+    sampled = metafunc.definition.get_closest_marker("sampled") and not metafunc.config.option.thorough
+    chosen = CHOSEN or (SAMPLE if sampled else BACKENDS.keys())
     cases = [
         pytest.param(backend, data_format, id=f"{backend.name}-{data_format}")
         for backend in BACKENDS.values()
@@ -67,12 +66,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long."""
-    if config.option.thorough:
-        return
-    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    left_out = [] if config.option.thorough else [item for item in items if item.get_closest_marker("thorough")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
 
 
 class Servers:

@@ -65,11 +65,10 @@ _COMMON: dict[str, Any] = {"on_startup": [settle], "openapi_config": None}
 def create_app() -> Litestar:
     """The application of the variant that the environment names."""
     variant = VARIANTS[os.environ[VARIANT]]
-    if variant.cached:
-        return _with_cache(variant)
-    if variant.peer:
-        return _with_sessions(variant, variant.peer)
-    return Litestar([read_nothing, log_in_nobody], **_COMMON)
+    peer = variant.peer
+    if peer is None:
+        return Litestar([read_nothing, log_in_nobody], **_COMMON)
+    return _with_cache(variant, peer) if variant.cached else _with_sessions(variant, peer)
 
 
 def _with_sessions(variant: Variant, peer: Peer) -> Litestar:
@@ -77,21 +76,20 @@ def _with_sessions(variant: Variant, peer: Peer) -> Litestar:
     return Litestar([read, log_in], lifespan=[_store("sessions", peer)], middleware=[config.middleware], **_COMMON)
 
 
-def _with_cache(variant: Variant) -> Litestar:
+def _with_cache(variant: Variant, peer: Peer) -> Litestar:
     """As the documentation sets it up: with the plugin, where the store is ours."""
     if variant.kind == "ours":
         options: dict[str, Any] = {"plugins": [SQLStoresPlugin(os.environ[VARIABLE_URL])]}
     else:
-        options = {"lifespan": [_store("response_cache", variant.peer)]}
+        options = {"lifespan": [_store("response_cache", peer)]}
     if variant.own_config:
         return Litestar([cached, log_in], middleware=[SQLSessionConfig().middleware], **options, **_COMMON)
     return Litestar([cached, log_in_nobody], **options, **_COMMON)
 
 
-def _store(name: str, peer: Peer | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+def _store(name: str, peer: Peer) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        assert peer
         async with peer.open(os.environ[VARIABLE_URL]) as opened:
             app.stores.register(name, opened)
             yield

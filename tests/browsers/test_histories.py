@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.backends import Database
 
 HISTORIES = 6
+THOROUGH_HISTORIES = 25
 
 
 @pytest.mark.formats("bytes")
@@ -21,9 +22,10 @@ HISTORIES = 6
 @pytest.mark.slow
 @pytest.mark.sampled
 @pytest.mark.timeout(600)
-def test_nobody_gets_what_is_anothers(database: Database, data_format: str) -> None:
+def test_nobody_gets_what_is_anothers(database: Database, data_format: str, pytestconfig: pytest.Config) -> None:
+    histories = THOROUGH_HISTORIES if pytestconfig.option.thorough else HISTORIES
     if not can_open(database.url):
         pytest.skip("nobody looks into this database past the store")
     with Grounds(database.url) as grounds:
-        play(grounds, HISTORIES, derandomize=True)
-        assert grounds.histories >= HISTORIES
+        play(grounds, histories, derandomize=True)
+        assert grounds.histories >= histories

@@ -114,7 +114,7 @@ ALL_LOOPS = {**LOOPS, "eager": eager_loop} if sys.version_info >= (3, 12) else L
 
 @pytest.mark.parametrize("new_loop", ALL_LOOPS.values(), ids=ALL_LOOPS)
 @settings(
-    max_examples=60,
+    max_examples=150,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
