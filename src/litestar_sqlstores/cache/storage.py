@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from litestar_sqlstores.cache.records import Record, decode_record, encode_record
 from litestar_sqlstores.errors import DecryptionError, InvalidValueError
-from litestar_sqlstores.store.availability import LONGEST_WAIT, Availability, within
+from litestar_sqlstores.store.availability import LONGEST_WAIT, Availability
+from litestar_sqlstores.store.patience import Patience
 
 if TYPE_CHECKING:
     from litestar_sqlstores.store import BaseSQLSpecStore
@@ -28,6 +29,7 @@ class Storage:
         self.store = store
         self._reading = Availability(f"reading the response cache {store.namespace!r}", "responses are made anew")
         self._writing = Availability(f"writing to the response cache {store.namespace!r}", "responses are not stored")
+        self._patience = Patience(LONGEST_WAIT)
         self._told: set[str] = set()
 
     @property
@@ -40,7 +42,7 @@ class Storage:
         if self._reading.skip():
             return None
         try:
-            data = await within(LONGEST_WAIT, self.store.get(key))
+            data = await self._patience.wait(self.store.get(key))
         except DecryptionError as error:
             self._tell_once("decryption", "a cached response counts as none: %s", error)
             return None
@@ -68,7 +70,7 @@ class Storage:
         if self._writing.skip():
             return False
         try:
-            await within(LONGEST_WAIT, self.store.set(key, encode_record(record), expires_in))
+            await self._patience.wait(self.store.set(key, encode_record(record), expires_in))
         except InvalidValueError as error:
             self._tell_once(route, "a response of %s cannot be cached: %s", route, error)
             return False

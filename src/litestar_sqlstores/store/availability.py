@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import TypeVar, cast
 
-__all__ = ("LONGEST_WAIT", "PAUSE", "Availability", "within")
-
-ResultT = TypeVar("ResultT")
+__all__ = ("LONGEST_WAIT", "PAUSE", "Availability")
 
 logger = logging.getLogger("litestar_sqlstores")
 
@@ -61,30 +57,3 @@ class Availability:
         if self._retry_at is not None:
             self._retry_at = None
             logger.warning("%s works again", self._what)
-
-
-async def within(seconds: float, call: Awaitable[ResultT]) -> ResultT:
-    """Wait for a call, but not for ever.
-
-    This is ``asyncio.timeout`` at half the price, for what every request to a cached route does.
-
-    Raises:
-        TimeoutError: It took longer. The call was cancelled.
-    """
-    task = cast("asyncio.Task[object]", asyncio.current_task())
-    before, late = task.cancelling(), False
-
-    def expire() -> None:
-        nonlocal late
-        late = True
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(seconds, expire)
-    try:
-        return await call
-    except asyncio.CancelledError:
-        if late and task.uncancel() <= before:
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
