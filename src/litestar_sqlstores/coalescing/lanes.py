@@ -21,7 +21,9 @@ logger = logging.getLogger("litestar_sqlstores")
 ConnectionT = TypeVar("ConnectionT")
 
 MIN_SHARED = 64
-"""From this many calls on, lanes share them: fewer gain less by statements that overlap than more statements cost."""
+"""From this many calls on, lanes share them: fewer gain less by statements that overlap than more statements cost.
+
+Where calls are not to be shared at all, even few wait for the statement that is under way."""
 LINGER_SECONDS = 0.05
 """How long a lane without work keeps its connection."""
 HOLD_SECONDS = 0.5
@@ -242,9 +244,14 @@ class Lanes(Generic[ConnectionT]):
             return 0
         waiting = self._queues.length(operation)
         statements, calls = self._statements.under_way(operation)
-        if waiting + calls < MIN_SHARED:
-            return MAX_BATCH_ITEMS
         shares = self._write_shares if operation.writes else self._read_shares
+        if waiting + calls < MIN_SHARED and shares > 1:
+            return MAX_BATCH_ITEMS
         share = -(-(waiting + calls) // shares)
         # What is left over for one more statement is not worth it: the next lane that is through takes it along.
-        return 0 if statements >= shares and waiting < share and not rested else min(MAX_BATCH_ITEMS, share)
+        leaves = statements >= shares and waiting < share and not rested and not self._have_waited(operation)
+        return 0 if leaves else min(MAX_BATCH_ITEMS, share)
+
+    def _have_waited(self, operation: Operation[ConnectionT]) -> bool:
+        """Whether calls have waited for as long as a lane rests, which may have other work all the time."""
+        return self._clock.now() >= self._queues.oldest_deadline(operation) - self._limits.timeout + LINGER_SECONDS

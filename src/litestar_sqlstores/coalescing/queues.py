@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +52,11 @@ class Queues(Generic[ConnectionT]):
     def length(self, operation: Operation[ConnectionT]) -> int:
         """How many calls wait for an operation."""
         return len(self._queues[operation])
+
+    def oldest_deadline(self, operation: Operation[ConnectionT]) -> float:
+        """When the time of the oldest call for an operation runs out; never if none waits."""
+        head = self._queues[operation].head()
+        return math.inf if head is None else head.deadline
 
     def take(self, operation: Operation[ConnectionT], limit: int, writing: Collection[bytes]) -> list[Call]:
         """Take the calls that may travel in one statement.

@@ -66,3 +66,44 @@ async def test_writes_are_not_shared_between_lanes_of_which_one_only_may_write(d
     coalescer = database.coalescer(max_lanes=4, max_writers=1)
     await outcomes(submit_all(coalescer, database.set, keys(MIN_SHARED * 3)))
     assert len(database.statements) == 1
+
+
+@in_virtual_time
+async def test_even_few_calls_wait_for_the_statement_under_way_where_none_are_to_be_shared(
+    database: FakeDatabase,
+) -> None:
+    coalescer = database.coalescer(max_lanes=4, shares=1)
+    # There are lanes that rest, and would be there for these calls.
+    calls = submit_all(coalescer, database.get, keys(3))
+    await outcomes(calls)
+    first = submit_all(coalescer, database.get, keys(2))
+    stuck = await database.hold_next()
+    late = submit_all(coalescer, database.get, keys(5)[2:])
+    await asyncio.sleep(LINGER_SECONDS * 0.9)
+    assert database.running == [stuck]
+    await asyncio.sleep(LINGER_SECONDS * 0.2)
+    assert [list(statement.arguments) for statement in database.running[1:]] == [keys(5)[2:]]
+    database.let_go()
+    await outcomes([*first, *late])
+
+
+@in_virtual_time
+async def test_calls_do_not_wait_for_long_while_lanes_have_other_work(database: FakeDatabase) -> None:
+    coalescer = database.coalescer(max_lanes=2, shares=1)
+    stuck = asyncio.Event()
+
+    async def hold_the_first_read(statement: Statement) -> None:
+        if b"first" in statement.arguments:
+            await stuck.wait()
+
+    database.on_statement = hold_the_first_read
+    first = submit_all(coalescer, database.get, [b"first"])
+    await settle()
+    (late,) = submit_all(coalescer, database.get, [b"late"])
+    for _ in range(4):
+        # The other lane never rests for long.
+        await outcomes(submit_all(coalescer, database.set, keys(1)))
+        await asyncio.sleep(LINGER_SECONDS / 2)
+    assert late.done()
+    stuck.set()
+    await outcomes(first)
