@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from litestar_sqlstores.coalescing import Home
+from litestar_sqlstores.coalescing.coalescer import Coalescer
 from tests.wiring.helpers import new_plugin
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ def plugin(database: Database, data_format: str) -> SQLStoresPlugin:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The operations that any store is asked for, in order."""
     names: list[str] = []
-    submit = Home.submit
+    submit = Coalescer.submit
 
-    def spy(self: Home[Any], operation: Any, *arguments: Any) -> Any:
+    def spy(self: Coalescer[Any], operation: Any, *arguments: Any) -> Any:
         names.append(operation.name)
         return submit(self, operation, *arguments)
 
-    monkeypatch.setattr(Home, "submit", spy)
+    monkeypatch.setattr(Coalescer, "submit", spy)
     return names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from litestar_sqlstores.coalescing.calls import Call
 from litestar_sqlstores.coalescing.clock import Clock, Timer
@@ -17,7 +17,7 @@ from litestar_sqlstores.coalescing.statements import Statements
 from litestar_sqlstores.errors import ClosedError, OverloadedError, StoreError, StoreTimeoutError
 from litestar_sqlstores.observability import Observer
 
-__all__ = ("CLOSED", "NOT_MADE", "Coalescer")
+__all__ = ("CLOSED", "NOT_MADE", "Coalescer", "Submit")
 
 ConnectionT = TypeVar("ConnectionT")
 
@@ -28,6 +28,16 @@ NOT_MADE = "the event loop has ended before the call was made"
 CLOSED = "the store is closed; enter it again (async with store) before using it"
 
 
+class Submit(Protocol):
+    """What :meth:`Coalescer.submit` is."""
+
+    def __call__(
+        self, operation: Operation[Any], key: bytes, argument: Any = None, size: int = 0, /
+    ) -> asyncio.Future[Any]:
+        """Have ``operation`` run for ``key``; a future of the answer."""
+        ...
+
+
 class Coalescer(Generic[ConnectionT]):
     """Turns single calls into statements for many keys; see the package's documentation.
 
@@ -36,6 +46,7 @@ class Coalescer(Generic[ConnectionT]):
         limits: What to use at most.
         observer: Who is told of each statement.
         loop: The event loop that it is used in, and no other one.
+        elsewhere: Takes the calls that are made in another event loop.
     """
 
     def __init__(
@@ -44,9 +55,11 @@ class Coalescer(Generic[ConnectionT]):
         limits: Limits,
         observer: Observer | None,
         loop: asyncio.AbstractEventLoop,
+        elsewhere: Submit,
     ) -> None:
         self.loop = loop
         self.closed = False
+        self._elsewhere = elsewhere
         self._connector = connector
         self._observer = observer
         # Asked for at each call.
@@ -67,7 +80,7 @@ class Coalescer(Generic[ConnectionT]):
     def submit(
         self, operation: Operation[ConnectionT], key: bytes, argument: Any = None, size: int = 0
     ) -> asyncio.Future[Any]:
-        """Have ``operation`` run for ``key``.
+        """Have ``operation`` run for ``key``, whichever event loop this is called in.
 
         Args:
             operation: The kind of statement.
@@ -76,12 +89,14 @@ class Coalescer(Generic[ConnectionT]):
             size: Bytes that the argument takes in a statement.
 
         Returns:
-            A future of the answer.
+            A future of the answer, in the running event loop.
 
         Raises:
             OverloadedError: ``max_pending`` calls wait already.
             ClosedError: The coalescer was closed.
         """
+        if asyncio.get_running_loop() is not self.loop:
+            return self._elsewhere(operation, key, argument, size)
         if self.closed:
             raise ClosedError(CLOSED)
         now = self._now()

@@ -17,8 +17,9 @@ import threading
 import time
 from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar
+from weakref import WeakMethod
 
-from litestar_sqlstores.coalescing.coalescer import CLOSED, NOT_MADE, Coalescer
+from litestar_sqlstores.coalescing.coalescer import CLOSED, NOT_MADE, Coalescer, Submit
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Connector, Operation
 from litestar_sqlstores.coalescing.stay import Stay
@@ -50,6 +51,8 @@ class Home(Generic[ConnectionT]):
         self._limits = limits
         self._observer = observer
         self._stay: Stay[ConnectionT] | None = None
+        self.submit: Submit = self._submit
+        """Takes a call: see :meth:`Coalescer.submit`. It is that of the home, which sends back what is not for it."""
         # The event loops that have opened it and not left yet.
         self._opened: list[asyncio.AbstractEventLoop] = []
         self._closed = False
@@ -60,31 +63,19 @@ class Home(Generic[ConnectionT]):
         if self._stay is not None:
             self._stay.left = True
 
-    def submit(
+    def _submit(
         self, operation: Operation[ConnectionT], key: bytes, argument: Any = None, size: int = 0
     ) -> asyncio.Future[Any]:
-        """Have ``operation`` run for ``key``, in the home.
-
-        Args:
-            operation: The kind of statement.
-            key: What the statement is about; calls for one key act in the order they were made.
-            argument: What the operation needs beside the key.
-            size: Bytes that the argument takes in a statement.
-
-        Returns:
-            A future of the answer, in the running event loop.
+        """Take a call from any event loop.
 
         Raises:
-            OverloadedError: ``max_pending`` calls wait already.
-            ClosedError: It was closed.
+            OverloadedError, ClosedError: As in :meth:`Coalescer.submit`.
             ConfigurationError: The home waits for the running event loop, which this thread runs inside it.
         """
         loop = asyncio.get_running_loop()
-        stay = self._stay
-        if stay is None or stay.loop is not loop or stay.ended:
-            stay = self._find_home(loop)
-            if stay.loop is not loop:
-                return self._visit(stay, operation, key, argument, size)
+        stay = self._find_home(loop)
+        if stay.loop is not loop:
+            return self._visit(stay, operation, key, argument, size)
         return stay.coalescer.submit(operation, key, argument, size)
 
     def open(self) -> None:
@@ -180,7 +171,9 @@ class Home(Generic[ConnectionT]):
         return stay
 
     def _settle_in(self, loop: asyncio.AbstractEventLoop) -> Stay[ConnectionT]:
-        stay = self._stay = Stay(Coalescer(self._connector, self._limits, self._observer, loop), self._end)
+        coalescer = Coalescer(self._connector, self._limits, self._observer, loop, _weakly(self._submit))
+        stay = self._stay = Stay(coalescer, self._end)
+        self.submit = coalescer.submit
         if loop is asyncio.get_running_loop():
             stay.settle()
         else:
@@ -190,6 +183,8 @@ class Home(Generic[ConnectionT]):
     async def _end(self, stay: Stay[ConnectionT]) -> None:
         with self._lock:
             stay.ended = True
+            if self._stay is stay:
+                self.submit = self._submit
             if not stay.left:
                 self._opened = [opened for opened in self._opened if opened is not stay.loop]
         until = time.monotonic() + self._limits.timeout
@@ -254,6 +249,19 @@ class Home(Generic[ConnectionT]):
                 " through; await the store in the outer one, or run this one in a thread of its own"
             )
             raise ConfigurationError(msg)
+
+
+def _weakly(submit: Submit) -> Submit:
+    """A method of a home that does not keep it: lanes know their coalescer, and must not keep what nobody uses."""
+    method = WeakMethod(submit)
+
+    def submit_if_there(*call: Any) -> asyncio.Future[Any]:
+        there = method()
+        if there is None:
+            raise ClosedError(CLOSED)
+        return there(*call)
+
+    return submit_if_there
 
 
 async def _in_time(closing: Awaitable[None], until: float) -> None:
