@@ -20,12 +20,10 @@ FROM keys /* include: join-table */
 WHERE /* include: is-alive */
 
 -- name: renew
--- Renew what get-for-renewal has read, unless it has another expiry since. What it holds is told anew: a number that was
--- added to keeps its expiry.
+-- Renew what get-for-renewal has read, unless it has another expiry since.
 -- ?1 key digest, ?2 time to live, ?3 the expiry that was read
 UPDATE /* slot: table */ SET expires_at = /* include: now */ + ?2, updated_at = /* include: now */
 WHERE key_digest = ?1 AND expires_at = ?3 AND expires_at > /* include: now */
-RETURNING CAST(data AS BLOB)
 
 -- name: remaining
 -- The milliseconds that keys will live, NULL for ever, of those that are alive.

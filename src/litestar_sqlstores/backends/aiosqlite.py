@@ -171,11 +171,7 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
     async def get_and_renew(
         self, connection: ThreadedConnection, renewals: Mapping[bytes, Renewal]
     ) -> Renewed[Mapping[bytes, bytes]]:
-        alike: dict[Renewal, list[bytes]] = {}
-        for key, renewal in renewals.items():
-            alike.setdefault(renewal, []).append(key)
-        batches = [(b"".join(keys), *renewal) for renewal, keys in alike.items()]
-        read = self._reads("get_for_renewal", batches)
+        read = self._reads("get_for_renewal", _alike(renewals))
 
         def read_and_renew(transactions: Transactions) -> Renewed[Mapping[bytes, bytes]]:
             rows = transactions.read(read)
@@ -211,22 +207,20 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
         return Renewed([*found, *late.found], late.written)
 
     def _renews(self, due: Mapping[bytes, Due]) -> Callable[[sqlite3.Cursor], Renewed[Mapping[bytes, bytes]]]:
-        read, renew = self.sql["get_for_renewal"], self.sql["renew"]
+        renew = self.sql["renew"]
+        read = self._reads("get", [(b"".join(due),)])
 
         def write(cursor: sqlite3.Cursor) -> Renewed[Mapping[bytes, bytes]]:
-            # What is answered is what is there when the renewal is written: by then others may have changed it.
-            found: dict[bytes, bytes] = {}
-            for key, each in due.items():
-                for (data,) in cursor.execute(renew, (key, each.renewal.ttl, each.expires_at)):
-                    found[key] = data
-            written = len(found)
-            # The others have expired, or got another expiry, before it was our turn to write. Now nobody else does.
-            for key in due.keys() - found.keys():
-                for _, data, seen in cursor.execute(read, (key, *due[key].renewal)).fetchall():
-                    found[key] = data
-                    if seen is not None:
-                        written += len(cursor.execute(renew, (key, due[key].renewal.ttl, seen)).fetchall())
-            return Renewed(found, written, due)
+            cursor.executemany(renew, [(key, each.renewal.ttl, each.expires_at) for key, each in due.items()])
+            written = cursor.rowcount
+            if written < len(due):
+                # Some have expired, or got another expiry, before it was our turn to write. Now nobody else does.
+                read_due = self._reads("get_for_renewal", _alike({key: each.renewal for key, each in due.items()}))
+                again = [(key, due[key].renewal.ttl, seen) for key, _, seen in read_due(cursor) if seen is not None]
+                cursor.executemany(renew, again)
+                written = min(written + cursor.rowcount, len(due))
+            # What is answered is what is there when the renewal is written: by now others may have changed it.
+            return Renewed(dict(read(cursor)), written, due)
 
         return write
 
@@ -317,6 +311,14 @@ class AiosqliteBackend(Backend[AiosqliteConfig, ThreadedConnection]):
             return cursor.rowcount
 
         return await connection.write(write, self.durability)
+
+
+def _alike(renewals: Mapping[bytes, Renewal]) -> list[tuple[bytes, int, int]]:
+    """The parameters of a statement for each kind of renewal: its keys, and what it is."""
+    alike: dict[Renewal, list[bytes]] = {}
+    for key, renewal in renewals.items():
+        alike.setdefault(renewal, []).append(key)
+    return [(b"".join(keys), *renewal) for renewal, keys in alike.items()]
 
 
 class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):
