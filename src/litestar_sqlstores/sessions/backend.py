@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar.middleware.session.server_side import ServerSideSessionBackend
+from litestar.serialization import encode_json
+from litestar.utils.scope import get_serializer_from_scope
 
 from litestar_sqlstores.errors import StoreError
 from litestar_sqlstores.sessions.cookies import SessionCookies, is_public, make_private
@@ -14,7 +16,9 @@ from litestar_sqlstores.sessions.saving import Saved, Saving, store_of
 from litestar_sqlstores.sessions.state import Connection, SessionState, find_state, states_of
 
 if TYPE_CHECKING:
-    from litestar.types import Message, ScopeSession
+    from collections.abc import Awaitable
+
+    from litestar.types import Message, Scope, ScopeSession
 
     from litestar_sqlstores.sessions.config import SQLSessionConfig
 
@@ -32,6 +36,16 @@ class SQLSessionBackend(ServerSideSessionBackend):
         super().__init__(config)
         self._cookies = SessionCookies(config)
         self._saving = Saving(self)
+
+    @staticmethod
+    def serialize_data(data: ScopeSession, scope: Scope | None = None) -> bytes:
+        """What is stored of a session: what Litestar's backends make of it.
+
+        The type encoders of a route take as long to find as the rest does, and hardly any session needs them.
+        """
+        if scope is None:
+            return encode_json(data)
+        return encode_json(data, lambda value: get_serializer_from_scope(scope)(value))  # noqa: PLW0108 - when needed
 
     def get_session_id(self, connection: Connection) -> str:
         """The id that the session has, or will have once it is stored; never one that only a cookie knows."""
@@ -52,9 +66,9 @@ class SQLSessionBackend(ServerSideSessionBackend):
             await self.load_from_connection(connection)
         await self.settle(states_of(connection.scope)[-1], scope_session, message, connection)
 
-    async def load(self, connection: Connection) -> SessionState:
+    def load(self, connection: Connection) -> Awaitable[SessionState]:
         """Find the session of a connection."""
-        return await load_session(self, connection, self._cookies.ids(connection.scope))
+        return load_session(self, connection, self._cookies.ids(connection.scope))
 
     async def settle(
         self, state: SessionState, session: ScopeSession, message: Message, connection: Connection

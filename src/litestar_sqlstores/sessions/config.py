@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from litestar.middleware.base import DefineMiddleware
 from litestar.middleware.session.server_side import ServerSideSessionConfig
@@ -42,6 +42,9 @@ class SQLSessionConfig(ServerSideSessionConfig):
     stored, whole. ``"merge"``: each stores the top-level entries that it changed; for one that both changed, the last
     value counts."""
 
+    # The store that was found last, and may hold sessions. Without a type, so that it is no field.
+    _found = None
+
     def __post_init__(self) -> None:
         """Check the fields.
 
@@ -71,9 +74,12 @@ class SQLSessionConfig(ServerSideSessionConfig):
         Raises:
             ConfigurationError: It is none of this package, or keeps keys as text.
         """
-        store = registered_store(app, self.store, type(self).__name__)
-        refuse_kept_keys(store)
-        return store
+        # Each request asks, and the answer is hardly ever another one.
+        if app.stores.get(self.store) is not self._found:
+            store = registered_store(app, self.store, type(self).__name__)
+            refuse_kept_keys(store)
+            self._found = store
+        return cast("BaseSQLSpecStore[Any]", self._found)
 
     def owner_of(self, session: Any) -> str | None:
         """Whom a session belongs to; None for nobody."""

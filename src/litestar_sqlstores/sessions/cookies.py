@@ -19,6 +19,7 @@ __all__ = ("SessionCookies", "copy_headers", "is_public", "make_private", "own_h
 
 logger = logging.getLogger("litestar_sqlstores")
 
+_VARY_BY_COOKIE = (b"vary", b"Cookie")
 MAX_IDS = 8
 """How many ids of a request are looked up: a browser sends one for each path that the cookie was ever set for."""
 
@@ -33,7 +34,10 @@ class SessionCookies:
     def __init__(self, config: SQLSessionConfig) -> None:
         self._config = config
         self._name = config.key.encode()
-        self._issued = re.compile(rb"\"?([0-9a-f]{%d})\"?" % (2 * config.session_id_bytes)).fullmatch
+        issued = rb"\"?([0-9a-f]{%d})\"?" % (2 * config.session_id_bytes)
+        self._issued = re.compile(issued).fullmatch
+        self._only = re.compile(rb"%b=%b" % (re.escape(self._name), issued)).fullmatch
+        self._find = re.compile(rb"(?:\A|;)\s*%b\s*=\s*%b\s*(?=;|\Z)" % (re.escape(self._name), issued)).findall
         # What all cookies share is put together once: it takes Litestar as long as the rest of the session does.
         self._attributes = self._header("id", config.max_age).removeprefix(f"{config.key}=id")
         self._removal = self._header("", 0).encode("latin-1")
@@ -46,10 +50,9 @@ class SessionCookies:
         found: list[str] = []
         for name, value in scope["headers"]:
             if name == b"cookie" and self._name in value:
-                for pair in value.split(b";"):
-                    key, _, content = pair.partition(b"=")
-                    if key.strip() == self._name and (match := self._issued(content.strip())):
-                        found.append(match[1].decode())
+                # Most browsers send no other cookie to the path, or none at all that has this name in it.
+                match = self._only(value)
+                found += [match[1].decode()] if match else [session_id.decode() for session_id in self._find(value)]
         return found if len(found) < 2 else list(dict.fromkeys(found))[:MAX_IDS]
 
     def parsed_ids(self, cookies: Mapping[str, str]) -> list[str]:
@@ -92,13 +95,15 @@ def own_headers(message: Message) -> None:
 def vary_by_cookie(message: Message) -> None:
     """Tell caches that the response is for requests with these cookies."""
     headers = _headers(message)
+    if _VARY_BY_COOKIE in headers:
+        return
     for position, (name, value) in enumerate(headers):
         if name.lower() == b"vary":
             fields = {field.strip().lower() for field in value.split(b",")}
             if not fields & {b"cookie", b"*"}:
                 headers[position] = (name, value + b", Cookie")
             return
-    headers.append((b"vary", b"Cookie"))
+    headers.append(_VARY_BY_COOKIE)
 
 
 def is_public(message: Message) -> bool:

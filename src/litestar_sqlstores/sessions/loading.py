@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from litestar_sqlstores.errors import DecryptionError
 from litestar_sqlstores.sessions.data import Session
@@ -13,30 +13,13 @@ from litestar_sqlstores.sessions.state import Connection, SessionState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from litestar_sqlstores.sessions.backend import SQLSessionBackend
-    from litestar_sqlstores.store import BaseSQLSpecStore
+    from litestar import Litestar
 
-__all__ = ("FoundSession", "find_session", "load_session")
+    from litestar_sqlstores.sessions.backend import SQLSessionBackend
+
+__all__ = ("find_session", "load_session")
 
 logger = logging.getLogger("litestar_sqlstores")
-
-
-class FoundSession(NamedTuple):
-    """A session that the store has.
-
-    Attributes:
-        session_id: Its id.
-        stored: What is stored.
-        data: That, decoded.
-        current: Whether it is stored as it would be now.
-        renewed: Whether it got a new expiry by being found.
-    """
-
-    session_id: str
-    stored: bytes
-    data: Any
-    current: bool
-    renewed: bool
 
 
 async def load_session(backend: SQLSessionBackend, connection: Connection, ids: Sequence[str]) -> SessionState:
@@ -48,40 +31,35 @@ async def load_session(backend: SQLSessionBackend, connection: Connection, ids: 
         ids: What its cookies hold.
     """
     app = connection.scope["litestar_app"]
-    if not ids:
-        return SessionState(backend, app, connection, backend.generate_session_id())
-    store = backend.config.get_store_from_app(app)
     if len(ids) == 1:
-        found = [await find_session(backend, store, ids[0])]
+        state = await find_session(backend, app, connection, ids[0])
     else:
-        found = await asyncio.gather(*(find_session(backend, store, session_id) for session_id in ids))
+        state = await _find_first(backend, app, connection, ids)
+    return state or SessionState(backend, app, connection, backend.generate_session_id(), unknown=ids)
+
+
+async def _find_first(
+    backend: SQLSessionBackend, app: Litestar, connection: Connection, ids: Sequence[str]
+) -> SessionState | None:
+    found = await asyncio.gather(*(find_session(backend, app, connection, session_id) for session_id in ids))
     known = [each for each in found if each is not None]
     if not known:
-        return SessionState(backend, app, connection, backend.generate_session_id(), unknown=ids)
+        return None
     first, *others = known
-    return SessionState(
-        backend,
-        app,
-        connection,
-        first.session_id,
-        stored_id=first.session_id,
-        stored=first.stored,
-        session=first.data,
-        current=first.current,
-        renewed=first.renewed,
-        others=[other.session_id for other in others],
-    )
+    first.others = [other.session_id for other in others]
+    return first
 
 
 async def find_session(
-    backend: SQLSessionBackend, store: BaseSQLSpecStore[Any], session_id: str
-) -> FoundSession | None:
-    """A session, if it is there and can be read.
+    backend: SQLSessionBackend, app: Litestar, connection: Connection, session_id: str
+) -> SessionState | None:
+    """A session of an application, if it is there and can be read.
 
     What cannot be read counts as none and is left as it is: its user can log in again. An error would be all that their
     browser ever gets, as it keeps the cookie.
     """
     config = backend.config
+    store = config.get_store_from_app(app)
     try:
         found = await store.get_stored(session_id, config.max_age if config.renew_on_access else None)
     except DecryptionError as error:
@@ -97,5 +75,14 @@ async def find_session(
     if data is None or isinstance(data, (list, str, int, float)):
         logger.warning("a session counts as none: what is stored is a %s, not an object", type(data).__name__)
         return None
-    session = Session(data) if type(data) is dict else data
-    return FoundSession(session_id, found.value, session, found.current, found.renewed)
+    return SessionState(
+        backend,
+        app,
+        connection,
+        session_id,
+        stored_id=session_id,
+        stored=found.value,
+        session=Session(data) if type(data) is dict else data,
+        current=found.current,
+        renewed=found.renewed,
+    )

@@ -39,8 +39,8 @@ class StoreSessions:
 
     async def __call__(self, message: Message, scope: Scope) -> None:
         """Store the sessions of a connection whose response begins."""
-        if message["type"] in _BEGINS:
-            for state in [state for state in known_states(scope) or () if state.app is self._app]:
+        if message["type"] in _BEGINS and (states := known_states(scope)):
+            for state in [state for state in states if state.app is self._app]:
                 # The layers between may have put a list of their own in place of the middleware's.
                 own_headers(message)
                 await _settle(state, message)
@@ -124,7 +124,7 @@ def _sending(state: SessionState, connection: Connection) -> Send:
             await connection.send(message)
             return
         message = copy_headers(message)
-        if message["type"] in _RESPONSES and state.was_used(connection):
+        if message["type"] in _RESPONSES and state.was_used(state.session_in(connection)):
             # Now, so that a layer that caches knows as well.
             vary_by_cookie(message)
         state.give_way()
@@ -145,7 +145,7 @@ async def _settle(state: SessionState, message: Message) -> None:
     state.settled = True
     connection = state.connection
     session = state.session_in(connection)
-    was_used = state.was_used(connection)
+    was_used = state.was_used(session)
     try:
         has_cookie = await state.backend.settle(state, session, message, connection)
     except Exception as error:

@@ -66,6 +66,9 @@ class Saving:
         """
         if keep_id and state.stored_id is not None:
             state.session_id = state.stored_id
+        if self._was_left_alone(state, session, connection):
+            await self._store_anew(state, session)
+            return Saved.NOTHING
         empty = session is Empty or not session
         ended = state.stored_id is not None and (empty or state.is_cleared(connection))
         if ended:
@@ -126,6 +129,11 @@ class Saving:
         state.stored_id, state.stored = state.session_id, changed
         return Saved.STORED
 
+    def _was_left_alone(self, state: SessionState, session: ScopeSession, connection: Connection) -> bool:
+        """Whether nobody has even looked at a session, so that it need not be encoded to see that it is the same."""
+        kept = state.stored_id is not None and state.session_id == state.stored_id
+        return kept and not state.was_used(session) and not state.is_cleared(connection)
+
     def _is_unchanged(self, stored: bytes, data: bytes, connection: Connection) -> bool:
         # A database that holds JSON may give it back in another spelling.
         return (
@@ -167,11 +175,13 @@ class Saving:
             nonlocal session, merged, base
             if await self._replace(state, session, merged, base):
                 return True
-            theirs = await find_session(self._backend, store_of(state), cast("str", state.stored_id))
+            theirs = await find_session(self._backend, state.app, connection, cast("str", state.stored_id))
             if theirs is None:
                 merged = b""
                 return True
-            session = merge(self._backend.deserialize_data(base), self._backend.deserialize_data(merged), theirs.data)
+            session = merge(
+                self._backend.deserialize_data(base), self._backend.deserialize_data(merged), theirs.session
+            )
             merged, base = self._backend.serialize_data(session, connection.scope), theirs.stored
             return False
 

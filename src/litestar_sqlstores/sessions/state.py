@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from litestar.connection import ASGIConnection
 from litestar.types import Empty, EmptyType
-from litestar.utils.scope.state import get_litestar_scope_state, set_litestar_scope_state
+from litestar.utils.scope.state import ScopeState
 
 from litestar_sqlstores.errors import ConfigurationError
 from litestar_sqlstores.sessions.data import Session
@@ -135,27 +135,32 @@ class SessionState:
         self.connection.scope["session"] = session
         self.connection._connection_state.session_id = session_id
 
-    def was_used(self, connection: Connection) -> bool:
-        """Whether the response depends on the session."""
-        session = self.session_in(connection)
+    def was_used(self, session: Any) -> bool:
+        """Whether a response depends on the session, given what that is to be."""
         return session is not self.session or getattr(session, "accessed", True)
 
 
 def states_of(scope: Scope) -> list[SessionState]:
     """The sessions of a connection, that of the innermost middleware last; copies of the scope share the list."""
-    states = known_states(scope)
+    states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
     if states is None:
-        states = []
-        set_litestar_scope_state(scope, _SCOPE_KEY, states)
-    cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
+        states = _shared_by_copies(scope).setdefault(_SCOPE_KEY, [])
+        cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
     return states
 
 
 def known_states(scope: Scope) -> list[SessionState] | None:
     """As :func:`states_of`, for who only looks; None if no middleware has begun a list."""
     states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
-    # Copies that were made before there was one share what Litestar knows of the connection.
-    return get_litestar_scope_state(scope, _SCOPE_KEY) if states is None else states
+    return _shared_by_copies(scope).get(_SCOPE_KEY) if states is None else states
+
+
+def _shared_by_copies(scope: Scope) -> dict[str, Any]:
+    """What is known of a connection by copies of its scope that were made before.
+
+    It is what Litestar's ``get_litestar_scope_state`` finds a name in, after an exception for each that is not its own.
+    """
+    return ScopeState.from_scope(scope)._compat_ns
 
 
 def find_state(connection: Connection) -> SessionState | None:

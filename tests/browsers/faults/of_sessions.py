@@ -31,10 +31,10 @@ def _first_field_only(ids: Any) -> Any:
 
 
 def _removing(find: Any) -> Any:
-    async def removing(backend: Any, store: Any, session_id: str) -> Any:
-        found = await find(backend, store, session_id)
+    async def removing(backend: Any, app: Any, connection: Any, session_id: str) -> Any:
+        found = await find(backend, app, connection, session_id)
         if found is None:
-            await store.delete(session_id)
+            await backend.config.get_store_from_app(app).delete(session_id)
         return found
 
     return removing
