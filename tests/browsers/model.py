@@ -188,9 +188,9 @@ class World:
             chooses = CHOOSES_A_SESSION & visit.exchange.order.program.names
             return [Outcome("nothing"), *([Outcome("new", play.data, ends_loaded=True)] if chooses else [])]
         if loaded.id != visit.loaded_id:  # another request has given it a new id
-            # Who logs out at that very moment may be taken at their word.
-            cleared = [Outcome("new" if play.data else "end", play.data, ends_loaded=True)] if play.cleared else []
-            return [Outcome("nothing"), *cleared]
+            if play.cleared:  # a log-out means it under that id, too
+                return [Outcome("new" if play.data else "end", play.data, ends_loaded=True)]
+            return [Outcome("nothing")]
         return [
             outcome
             for current in loaded.possible
@@ -221,6 +221,9 @@ class World:
         is_loaded = loaded is not None and loaded.id == visit.loaded_id and loaded.id in self.sessions
         visit.socket_session = loaded if is_loaded else None
         verdicts = {outcome.verdict for outcome in outcomes}
+        if loaded is not None and not is_loaded and any(outcome.ends_loaded for outcome in outcomes):
+            surely = all(outcome.ends_loaded for outcome in outcomes)
+            self._change(loaded, [{}] if surely else [{}, *loaded.possible])
         if verdicts == {"new"}:
             assert cookie is not None
             data = [outcome.data for outcome in outcomes]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litestar import post
 
-from litestar_sqlstores.sessions import saving
+from litestar_sqlstores import rotate_session_id
+from litestar_sqlstores.sessions import rotations
+from litestar_sqlstores.store import BaseSQLSpecStore
 from tests.wiring.helpers import AnyRequest, set_cookies
 from tests.wiring.session_app import serve_sessions
 
@@ -107,7 +109,10 @@ async def test_a_late_request_with_the_old_id_changes_nothing(plugin: SQLStoresP
             assert not set_cookies(response)
         assert await ada.read() == {"basket": 1, "name": "Ada"}
         # The mark itself is no session.
-        assert await site.browser(f"rotated {old}").read() == {}
+        store: Any = site.store()
+        mark = f"rotated {store.digest(old).hex()}"
+        assert await store.exists(mark)
+        assert await site.browser(mark).read() == {}
 
 
 async def test_a_late_request_that_empties_its_session_removes_no_other_cookie(plugin: SQLStoresPlugin) -> None:
@@ -130,6 +135,58 @@ async def test_a_late_request_that_empties_its_session_removes_no_other_cookie(p
         assert await ada.read() == {"basket": 1, "name": "Ada"}
 
 
+@pytest.mark.parametrize("rotations_meanwhile", [1, 2, 3])
+async def test_a_log_out_ends_the_session_that_has_got_another_id(
+    plugin: SQLStoresPlugin, rotations_meanwhile: int
+) -> None:
+    """The browser keeps the cookie of the log-in, if that is answered last."""
+    loaded, go_on = asyncio.Event(), asyncio.Event()
+
+    @post("/slow/logout")
+    async def log_out(request: AnyRequest) -> None:
+        loaded.set()
+        await go_on.wait()
+        request.clear_session()
+
+    async with serve_sessions(plugin, log_out) as site:
+        ada, other = site.browser(), site.browser()
+        await ada.do("/write", basket=1)
+        await other.do("/login/Bob")
+        old = site.browser(ada.session_id)
+        leaving = asyncio.create_task(old.post("/slow/logout"))
+        await loaded.wait()
+        for _ in range(rotations_meanwhile):
+            await ada.do("/login/Ada")
+        assert (await ada.read())["name"] == "Ada"
+        go_on.set()
+        await leaving
+        assert await ada.read() == {}
+        assert (await other.read())["name"] == "Bob"
+
+
+async def test_a_log_out_in_the_midst_of_a_rotation_ends_the_session(
+    plugin: SQLStoresPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new id is stored already, the old one is still that of the session."""
+    async with serve_sessions(plugin) as site:
+        ada = site.browser()
+        await ada.do("/write", basket=1)
+        leaving = site.browser(ada.session_id)
+        original, left = BaseSQLSpecStore.replace, False
+
+        async def log_out_before(self: Any, *arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            if not left:
+                left = True
+                await leaving.do("/logout")
+            return await original(self, *arguments, **options)
+
+        monkeypatch.setattr(BaseSQLSpecStore, "replace", log_out_before)
+        await ada.do("/login/Ada")
+        assert left
+        assert await ada.read() == {}
+
+
 async def test_a_late_request_may_log_in_nevertheless(plugin: SQLStoresPlugin) -> None:
     """The response with the new id may have been lost on its way."""
     async with serve_sessions(plugin, enter, owner_key="user") as site:
@@ -145,7 +202,7 @@ async def test_a_late_request_may_log_in_nevertheless(plugin: SQLStoresPlugin) -
 
 
 async def test_the_old_id_is_forgotten_after_a_while(plugin: SQLStoresPlugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "ROTATED_SECONDS", 0.01)
+    monkeypatch.setattr(rotations, "ROTATED_SECONDS", 0.01)
     async with serve_sessions(plugin) as site:
         ada = site.browser()
         await ada.do("/write", basket=1)
@@ -168,4 +225,53 @@ async def test_a_rotation_that_fails_leaves_nothing(plugin: SQLStoresPlugin) -> 
         ada = site.browser()
         await ada.do("/write", basket=1)
         assert not set_cookies(await ada.post("/ended"))
+        store: Any = site.store()
+        await store.delete_expired()
         assert await site.rows() == []
+
+
+async def test_a_rotation_that_cannot_be_stored_leaves_no_mark(plugin: SQLStoresPlugin) -> None:
+    """Once the session has ended, its id would count as one that was rotated away."""
+
+    @post("/spoil")
+    async def spoil(request: AnyRequest) -> None:
+        rotate_session_id(request)
+        request.session["large"] = "x" * 10_000_000
+
+    async with serve_sessions(plugin, spoil) as site:
+        ada = site.browser()
+        await ada.do("/write", basket=1)
+        assert (await ada.post("/spoil")).status_code == 500
+        site.errors.clear()
+        again = site.browser(ada.session_id)
+        await ada.do("/logout")
+        await again.do("/write", basket=2)
+        assert again.session_id not in {None, ada.session_id}
+        assert await again.read() == {"basket": 2}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_of_two_rotations_at_once_the_one_that_counts_is_remembered(
+    plugin: SQLStoresPlugin, order: tuple[int, int]
+) -> None:
+    loaded, go_on = asyncio.Semaphore(0), [asyncio.Event(), asyncio.Event()]
+
+    @post("/slow/login/{number:int}")
+    async def log_in(request: AnyRequest) -> None:
+        rotate_session_id(request)
+        request.session["name"] = "Ada"
+        loaded.release()
+        await go_on[request.path_params["number"]].wait()
+
+    async with serve_sessions(plugin, log_in) as site:
+        ada = site.browser()
+        await ada.do("/write", basket=1)
+        old = ada.session_id
+        logging_in = [asyncio.create_task(site.browser(old).post(f"/slow/login/{number}")) for number in (0, 1)]
+        for _ in logging_in:
+            await loaded.acquire()
+        for number in order:
+            go_on[number].set()
+            await logging_in[number]
+        late = site.browser(old)
+        assert not set_cookies(await late.post("/write", json={"basket": 2}))

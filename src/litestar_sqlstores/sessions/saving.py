@@ -11,22 +11,18 @@ from litestar.types import Empty
 
 from litestar_sqlstores.sessions.conflicts import Turns, merge, retry_merging
 from litestar_sqlstores.sessions.loading import find_session
+from litestar_sqlstores.sessions.rotations import end_successors, forget_rotation, remember_rotation, was_rotated
 from litestar_sqlstores.sessions.state import Connection, SessionState, set_session_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from litestar.types import ScopeSession
 
     from litestar_sqlstores.sessions.backend import SQLSessionBackend
     from litestar_sqlstores.store import BaseSQLSpecStore
 
-__all__ = ("ROTATED_SECONDS", "Saved", "Saving", "store_of")
+__all__ = ("Saved", "Saving", "store_of")
 
 logger = logging.getLogger("litestar_sqlstores")
-
-ROTATED_SECONDS = 60
-"""For how long it is remembered that a session got another id: while requests with the old one may be under way."""
 
 
 class Saved(enum.Enum):
@@ -95,7 +91,11 @@ class Saving:
         # that has taken its place, whose cookie the browser has by now.
         goes = state.is_cleared(connection) or await store.replace(stored_id, b"{}", 0)
         # All that the browser sent along: one of them would be the session of its next request.
-        await store.delete_many([stored_id, *state.others])
+        ids = [stored_id, *state.others]
+        await store.delete_many(ids)
+        if state.is_cleared(connection):
+            # The session may have got another id since it was loaded, or get it now: then it is not there to be moved.
+            await end_successors(store, ids)
         if state.session_id == stored_id:
             state.session_id = self._backend.generate_session_id()
         state.stored_id, state.others = None, ()
@@ -105,7 +105,7 @@ class Saving:
         store, owner = store_of(state), self._config.owner_of(session)
         # Whoever logs in means to; but what a late request leaves must not take the place of the session that got a new
         # id meanwhile.
-        if state.unknown and not state.rotated and owner is None and await self._was_rotated(store, state.unknown):
+        if state.unknown and not state.rotated and owner is None and await was_rotated(store, state.unknown):
             logger.info("a request with the old id of a session that got a new one has changed nothing")
             return Saved.NOTHING
         set_session_id(connection, state.session_id)
@@ -196,25 +196,18 @@ class Saving:
             return await store.replace(stored_id, data, self._config.max_age, expected=expected, owner=owner)
         # Somebody else may know the old id: it never gets what comes with the new one. And only who ends the session
         # under the old id has it under the new one, so that one that has ended meanwhile does not go on.
-        mark = _mark(stored_id)
-        await asyncio.gather(
-            store.set(state.session_id, data, self._config.max_age, owner=owner),
-            store.set(mark, b"{}", ROTATED_SECONDS),
-        )
+        await store.set(state.session_id, data, self._config.max_age, owner=owner)
+        known = await was_rotated(store, [stored_id])
+        if not known:
+            await remember_rotation(store, stored_id, state.session_id)
         if await store.replace(stored_id, b"{}", 0, expected=expected):
+            # Another request may have tried the same, and remembered that instead.
+            await remember_rotation(store, stored_id, state.session_id)
             return True
-        await store.delete_many([state.session_id, mark])
+        await asyncio.gather(store.delete(state.session_id), forget_rotation(store, stored_id, state.session_id))
         return False
-
-    async def _was_rotated(self, store: BaseSQLSpecStore[Any], ids: Sequence[str]) -> bool:
-        return bool(await store.get_many([_mark(session_id) for session_id in ids]))
 
 
 def store_of(state: SessionState) -> BaseSQLSpecStore[Any]:
     """The store that holds a session: of the application that loaded it."""
     return state.backend.config.get_store_from_app(state.app)
-
-
-def _mark(session_id: str) -> str:
-    """The key that remembers that a session got another id; it looks like no id, so that no cookie is one."""
-    return f"rotated {session_id}"

@@ -57,6 +57,15 @@ class ManyKeys(Calls):
         }
         await self._each(digests, {key: self._setting(entry, keep_ttl) for key, entry in entries.items()})
 
+    async def delete_digests(self, digests: Iterable[bytes]) -> None:
+        """Remove entries by what the table knows their keys by.
+
+        Args:
+            digests: Of each key, as :meth:`digest` gives it.
+        """
+        by_digest = {digest.hex(): digest for digest in digests}
+        await self._each(by_digest, dict.fromkeys(by_digest, (self._operations.delete, None, 0)))
+
     async def renew_many(self, keys: Iterable[str], renew_for: Duration) -> frozenset[str]:
         """Renew many entries as by :meth:`renew`; returns the keys that have an entry."""
         renewal = self._renewal(positive_ms("renew_for", renew_for))
