@@ -33,7 +33,7 @@ logger = logging.getLogger("litestar_sqlstores")
 
 ConnectionT = TypeVar("ConnectionT")
 
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 """What a pool has to close at least, however long the calls before that have taken."""
 
 
