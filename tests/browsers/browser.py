@@ -16,9 +16,11 @@ from tests.browsers.exchanges import Answer, Exchange
 from tests.browsers.jar import CookieJar
 from tests.browsers.line import REQUEST_HEADER
 from tests.browsers.mounts import FOREIGN_HEADER
-from tests.browsers.programs import PROGRAM_HEADER
+from tests.browsers.programs import HOLD, PROGRAM_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.browsers.exchanges import Order
     from tests.browsers.jar import Cookie
 
@@ -32,15 +34,26 @@ class Browser:
         name: Its name, which nobody else has.
         port: Where the site is.
         transport: The connections to it; shared, as those of a proxy are.
+        connect: Makes connections of its own, for requests that are held: on a shared one, a client that waits for the
+            answer to one request may keep the others from reading theirs.
         crumbs: Whether it sends each of our cookies in a field of its own, as HTTP/2 allows. Litestar's own middlewares
             read the first field only.
     """
 
-    def __init__(self, name: str, port: int, transport: httpx.AsyncBaseTransport, *, crumbs: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        transport: httpx.AsyncBaseTransport,
+        connect: Callable[[], httpx.AsyncBaseTransport],
+        *,
+        crumbs: bool,
+    ) -> None:
         self.name = name
         self.jar = CookieJar()
         self._port = port
         self._transport = transport
+        self._connect = connect
         self._crumbs = crumbs
         self._count = 0
         self._former: dict[str, Cookie] = {}
@@ -113,18 +126,10 @@ class Browser:
             ],
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), 30.0)},
         )
-        response = await self._transport.handle_async_request(request)
-        headers = response.headers.multi_items()
-        broken, body = "", ""
-        try:
-            await response.aread()
-            body = response.text
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            broken = f"{type(error).__name__}: {error}"
-        finally:
-            await response.aclose()
-        raw = "\n".join([*(f"{name}: {value}" for name, value in headers), body])
-        return Answer(response.status_code, headers, raw, _page(body), broken)
+        if HOLD not in order.program.before:
+            return await _answer(self._transport, request)
+        async with self._connect() as transport:
+            return await _answer(transport, request)
 
     async def _socket(self, exchange: Exchange) -> Answer:
         uri = f"ws://{exchange.order.host}:{self._port}{exchange.order.path}"
@@ -145,6 +150,21 @@ class Browser:
         answer.page = _page(text)
         answer.raw = "\n".join([*(f"{name}: {value}" for name, value in answer.headers), text])
         return answer
+
+
+async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Answer:
+    response = await transport.handle_async_request(request)
+    headers = response.headers.multi_items()
+    broken, body = "", ""
+    try:
+        await response.aread()
+        body = response.text
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        broken = f"{type(error).__name__}: {error}"
+    finally:
+        await response.aclose()
+    raw = "\n".join([*(f"{name}: {value}" for name, value in headers), body])
+    return Answer(response.status_code, headers, raw, _page(body), broken)
 
 
 def _page(text: str) -> dict[str, Any] | None:

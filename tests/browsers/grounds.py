@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,7 @@ from tests.browsers.servers import KEYS, Setup, SiteServer
 from tests.browsers.tables import Tables, open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import TypeVar
 
     from tests.backends import Store
@@ -32,9 +33,10 @@ LOG = 5000
 class Site:
     """The application as one setup serves it."""
 
-    def __init__(self, server: SiteServer, transport: httpx.AsyncBaseTransport, store: Store) -> None:
+    def __init__(self, server: SiteServer, connect: Callable[[], httpx.AsyncHTTPTransport], store: Store) -> None:
         self.server = server
-        self.transport = transport
+        self.connect = connect
+        self.transport = connect()
         self.store = store
         """The stores of the application, as another process sees them."""
 
@@ -88,11 +90,11 @@ class Grounds:
             server = SiteServer(setup, folder, url=self._url, line=self._line, fault=self._fault)
             # In a thread, as the application may want to reach the line while it starts.
             await asyncio.to_thread(self._stack.enter_context, server)
-            transport = httpx.AsyncHTTPTransport(http1=not setup.http2, http2=setup.http2, verify=False)
-            await self._stack.enter_async_context(transport)
+            connect = partial(httpx.AsyncHTTPTransport, http1=not setup.http2, http2=setup.http2, verify=False)
             keys = list(KEYS) if setup.encrypted else []
             store: Store = await self._stack.enter_async_context(create_store(self._url, encryption_keys=keys))
-            self._sites[setup] = Site(server, transport, store)
+            self._sites[setup] = site = Site(server, connect, store)
+            await self._stack.enter_async_context(site.transport)
         return self._sites[setup]
 
     def logs(self) -> str:

@@ -76,7 +76,9 @@ class History:
         self.site: Site = await self._grounds.site(self.setup)
         self._tables = await self._grounds.tables()
         self.browsers = [
-            Browser(f"{self.name}-b{number}", self.site.port, self.site.transport, crumbs=self._crumbs)
+            Browser(
+                f"{self.name}-b{number}", self.site.port, self.site.transport, self.site.connect, crumbs=self._crumbs
+            )
             for number in range(BROWSERS)
         ]
 
@@ -104,7 +106,7 @@ class History:
         exchange = browser.begin(order)
         world = self.worlds.get(order.part)
         visit = world.begin(exchange) if world else None
-        must_hit = _cache_key(order) in self._cached
+        must_hit = _cache_key(order) in self._cached and not order.authorization
         task = asyncio.ensure_future(browser.send(exchange))
         await self.switchboard.held(exchange.id)
         held = Held(exchange, visit, task)
