@@ -32,7 +32,8 @@ def prove(trials: Trials) -> None:
     with trials.server(**SETTINGS.get(trials.database.partition("-")[0], {})) as database, asyncio.Runner() as runner:
         hostility = _Hostility(trials, database, runner)
         logs = database.has_server
-        hostility.use_tables("benign")
+        for name in ("benign", "no_schema.benign"):
+            hostility.use_tables(name)
         for items, owner, duration in itertools.product(BENIGN, (None, "ada"), (None, 0.01, 100)):
             hostility.use_entries(items, duration, owner)
         ours = set(map(shape, statements(database))) if logs else set()

@@ -7,6 +7,9 @@ One thing is allowed that a strict model forbids. A renewal that is judged just 
 who reads in between, without a lock, finds the entry expired, and then it lives on. To close that gap, reads would have
 to wait for writes. The model lets a read that overlaps the renewal miss the entry, but only within `COMMIT` of the old
 expiry: a renewal that waits longer, for a lock say, must not bring an entry back.
+
+And one follows from what is promised: a renewal whose reply was lost is repeated. If it takes longer than the life that
+it gave, it finds nothing in the end.
 """
 
 from collections.abc import Callable, Iterator
@@ -106,6 +109,7 @@ def _get(state: State, call: Call, until: float) -> Iterator[State]:
 def _get_and_renew(state: State, call: Call, until: float) -> Iterator[State]:
     if call.is_known and call.answer is None:
         yield from _dead(state, call, until)
+        yield from _outlived(state, call, until)
     elif (alive := _alive(state, call)) is not None and (not call.is_known or alive.value == call.answer):
         yield from _renewal(alive, call, until)
 
@@ -113,6 +117,7 @@ def _get_and_renew(state: State, call: Call, until: float) -> Iterator[State]:
 def _renew(state: State, call: Call, until: float) -> Iterator[State]:
     if call.is_known and not call.answer:
         yield from _dead(state, call, until)
+        yield from _outlived(state, call, until)
     elif (alive := _alive(state, call)) is not None:
         yield from _renewal(alive, call, until)
 
@@ -124,6 +129,15 @@ def _renewal(alive: Entry, call: Call, until: float) -> Iterator[State]:
     yield from _renewed(alive, alive.value, call, until)
     if alive.earliest <= until + CLOCK:  # it expired after it was read and before the renewal was written
         yield alive._replace(latest=min(alive.latest, until + CLOCK))
+
+
+def _outlived(state: State, call: Call, until: float) -> Iterator[State]:
+    """What is left if the reply to a renewal was lost, and it was repeated when what it had renewed had expired."""
+    alive = _alive(state, call)
+    if alive is not None and alive.earliest != NEVER and call.ttl is not None:
+        earliest, _ = _deadline(call.ttl, call, until)
+        if earliest <= until:
+            yield None
 
 
 def _remaining(state: State, call: Call, until: float) -> Iterator[State]:

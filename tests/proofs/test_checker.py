@@ -40,6 +40,17 @@ BAD["a read that goes back"] = [
     call("get", 3, 4, b"2"),
     call("get", 5, 6, b"1"),
 ]
+GOOD["a renewal that was repeated when what it gave had passed"] = [
+    set_(0, 1, b"1", 600),
+    call("get_and_renew", 2, 2.2, ttl=0.1),
+    call("get", 3, 4),
+]
+BAD["a renewal that finds nothing too early"] = [
+    set_(0, 1, b"1", 600),
+    call("get_and_renew", 2, 2.05, ttl=0.1),
+    call("get", 3, 4),
+]
+BAD["a renewal of what lives for ever finds nothing"] = [set_(0, 1, b"1"), call("renew", 2, 2.2, False, ttl=0.1)]
 BAD["a stale read"] = [set_(0, 1, b"1"), set_(2, 3, b"2"), call("get", 4, 5, b"1")]
 BAD["a lost write"] = [set_(0, 1, b"1"), call("get", 2, 3)]
 BAD["a value from nowhere"] = [set_(0, 1, b"1"), call("get", 2, 3, b"2")]
