@@ -40,7 +40,8 @@ def stored(current: Data, base: Data, play: Play, *, merges: bool) -> list[Outco
         return [Outcome("new" if play.data else "end", play.data, ends_loaded=True)]
     is_new = play.new_id or base.get("user") != play.data.get("user")
     if play.data == base and not is_new:
-        return [Outcome("nothing", current)]
+        # In another order, it is stored again.
+        return [Outcome("nothing" if list(play.data) == list(base) else "keep", current)]
     data = _merged(base, play.data, current) if merges else play.data
     if not data:
         return [Outcome("end", ends_loaded=True)]
