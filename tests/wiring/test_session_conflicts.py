@@ -143,6 +143,34 @@ async def test_merging_many_at_once(plugin: SQLStoresPlugin, overlap: Overlap) -
         assert await ada.read() == {"a": 1} | {f"key{number}": number for number in range(64)}
 
 
+async def test_who_takes_the_last_entry_out_takes_out_no_other_one(plugin: SQLStoresPlugin, overlap: Overlap) -> None:
+    async with serve_slowly(plugin, overlap, on_conflict="merge") as site:
+        ada = site.browser()
+        await ada.do("/write", a=1)
+        async with overlap.around(ada, "/slow/remove/a") as responses:
+            await ada.do("/write", b=2)
+        assert all("Max-Age=0" not in cookie for cookie in set_cookies(responses[0]))
+        assert await ada.read() == {"b": 2}
+        await ada.post("/slow/remove/b")
+        assert await ada.read() == {}
+        assert ada.session_id is None
+
+
+async def test_two_who_take_out_one_entry_each_leave_no_session(plugin: SQLStoresPlugin, overlap: Overlap) -> None:
+    async with serve_slowly(plugin, overlap, on_conflict="merge") as site:
+        ada = site.browser()
+        await ada.do("/write", a=1, b=2)
+        async with overlap.around(ada, "/slow/remove/a") as responses:
+            await ada.do("/write", b=3)
+            overlap.go_on.set()
+            await ada.post("/slow/remove/b")
+        assert len(responses) == 1
+        assert await ada.read() == {}
+        store: Any = site.store()
+        await store.delete_expired()
+        assert await site.rows() == []
+
+
 async def test_a_change_that_cannot_be_merged_is_an_error_and_not_lost_silently(
     plugin: SQLStoresPlugin, overlap: Overlap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +229,8 @@ async def test_a_session_that_ended_meanwhile_stays_ended(
         old = ada.session_id
         async with overlap.around(ada, path, b=2) as responses:
             await ada.do(end)
+        store: Any = site.store()
+        await store.delete_expired()
         assert await site.rows() == []
         assert await site.browser(old).read() == {}
         new = set_cookies(responses[0]).get("session")

@@ -66,7 +66,11 @@ class Saving:
             await self._store_anew(state, session)
             return Saved.NOTHING
         empty = session is Empty or not session
-        ended = state.stored_id is not None and (empty or state.is_cleared(connection))
+        cleared = session is Empty or state.is_cleared(connection)
+        if empty and not cleared and state.stored_id is not None and self._config.on_conflict == "merge":
+            # Others may have put something in.
+            return await self._change(state, {}, b"{}", connection)
+        ended = state.stored_id is not None and (empty or cleared)
         if ended:
             ended = await self._end(state, connection)
         if empty or (keep_id and state.stored_id is None):
@@ -123,6 +127,10 @@ class Saving:
         if changed is None:
             state.stored_id = None
             return Saved.NOTHING
+        if not changed:
+            await store_of(state).delete_many(state.others)
+            state.stored_id, state.others = None, ()
+            return Saved.ENDED
         if state.others and state.session_id != stored_id:
             # The browser may send one of their cookies first, that of a longer path, say.
             await store_of(state).delete_many(state.others)
@@ -168,25 +176,34 @@ class Saving:
         state.current = True
 
     async def _merge(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> bytes | None:
-        """Store a session together with what others have changed in it; what was stored, None if it has ended."""
-        merged, base = data, state.stored
+        """Store a session together with what others have changed in it.
+
+        Returns:
+            What was stored: nothing (``b""``) if that was an empty session, which ends. None if it had ended.
+        """
+        store, stored_id = store_of(state), cast("str", state.stored_id)
+        decoded, mine, base = self._backend.deserialize_data, data, state.stored
+        stored: bytes | None = None
 
         async def attempt() -> bool:
-            nonlocal session, merged, base
-            if await self._replace(state, session, merged, base):
+            nonlocal session, mine, base, stored
+            stored = mine if session else b""
+            if session:
+                replaced = await self._replace(state, session, mine, base)
+            else:
+                replaced = await store.replace(stored_id, b"{}", 0, expected=base)
+            if replaced:
                 return True
-            theirs = await find_session(self._backend, state.app, connection, cast("str", state.stored_id))
+            theirs = await find_session(self._backend, state.app, connection, stored_id)
             if theirs is None:
-                merged = b""
+                stored = None
                 return True
-            session = merge(
-                self._backend.deserialize_data(base), self._backend.deserialize_data(merged), theirs.session
-            )
-            merged, base = self._backend.serialize_data(session, connection.scope), theirs.stored
+            session = merge(decoded(base), decoded(mine), theirs.session)
+            mine, base = self._backend.serialize_data(session, connection.scope), theirs.stored
             return False
 
         await retry_merging(attempt)
-        return merged or None
+        return stored
 
     async def _replace(self, state: SessionState, session: Any, data: bytes, expected: bytes | None) -> bool:
         """Store a session in place of what is stored, if that is as expected; returns whether it was."""
