@@ -32,7 +32,7 @@ PAUSE_SECONDS = 0.001
 """How long a lane that has given its connection back waits before it takes one again."""
 RECONNECT_SECONDS = 1.0
 """How long no further lane is tried after one got no connection while others have theirs."""
-CANCEL_SECONDS = 2.0
+CANCEL_SECONDS = 1.0
 """How long a driver may take to notice that the lane was cancelled when the coalescer closes."""
 
 
