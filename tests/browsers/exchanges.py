@@ -59,8 +59,8 @@ class Order:
     def __str__(self) -> str:
         """What is not as usual."""
         usual = {each.name: each.default for each in fields(self)}
-        unusual = {name: value for name, value in vars(self).items() if value != usual[name] and name != "program"}
-        unusual.pop("part"), unusual.pop("page")
+        told = {"program", "part", "page"}
+        unusual = {name: value for name, value in vars(self).items() if value != usual[name] and name not in told}
         return f"{self.path} {self.program.encode()} {unusual or ''}"
 
     @property

@@ -318,7 +318,7 @@ def _alike(renewals: Mapping[bytes, Renewal]) -> list[tuple[bytes, int, int]]:
     alike: dict[Renewal, list[bytes]] = {}
     for key, renewal in renewals.items():
         alike.setdefault(renewal, []).append(key)
-    return [(b"".join(keys), *renewal) for renewal, keys in alike.items()]
+    return [(b"".join(keys), renewal.ttl, renewal.tolerance) for renewal, keys in alike.items()]
 
 
 class AiosqliteStore(BaseSQLSpecStore[AiosqliteConfig]):

@@ -142,11 +142,10 @@ class SessionState:
 
 def states_of(scope: Scope) -> list[SessionState]:
     """The sessions of a connection, that of the innermost middleware last; copies of the scope share the list."""
-    states: list[SessionState] | None = scope.get(_SCOPE_KEY)  # type: ignore[assignment]
-    if states is None:
-        states = _shared_by_copies(scope).setdefault(_SCOPE_KEY, [])
-        cast("dict[str, Any]", scope)[_SCOPE_KEY] = states
-    return states
+    items = cast("dict[str, Any]", scope)
+    if _SCOPE_KEY not in items:
+        items[_SCOPE_KEY] = _shared_by_copies(scope).setdefault(_SCOPE_KEY, [])
+    return cast("list[SessionState]", items[_SCOPE_KEY])
 
 
 def known_states(scope: Scope) -> list[SessionState] | None:
