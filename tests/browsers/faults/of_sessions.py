@@ -106,7 +106,7 @@ register(
 register(
     "a late request begins a session",
     "wrong cookie",
-    (f"{SESSIONS}.saving:Saving._was_rotated", never_done(result=False)),
+    (f"{SESSIONS}.saving:was_rotated", never_done(result=False)),
 )
 register(
     "changes are not merged",
