@@ -39,7 +39,7 @@ What callers can rely on:
 
 from __future__ import annotations
 
-from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer
+from litestar_sqlstores.coalescing.coalescer import CLOSED, Coalescer, Submit
 from litestar_sqlstores.coalescing.home import Home
 from litestar_sqlstores.coalescing.limits import Limits
 from litestar_sqlstores.coalescing.operations import Answers, Connector, Failure, Kill, Operation, Together
@@ -58,6 +58,7 @@ __all__ = (
     "Kill",
     "Limits",
     "Operation",
+    "Submit",
     "Together",
     "run_in",
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from litestar_sqlstores import errors
 from litestar_sqlstores.backends.operations import Operations
 from litestar_sqlstores.backends.records import Entry, Renewal
-from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS, Operation
+from litestar_sqlstores.coalescing import MAX_BATCH_ITEMS, Operation, Submit
 from litestar_sqlstores.durations import Duration, tolerance_ms, ttl_ms
 from litestar_sqlstores.keys import Subtree, key_text
 from litestar_sqlstores.settings import Settings
@@ -32,10 +32,9 @@ DELETE_BATCH = 1000
 class Submits(Protocol):
     """Takes calls for the database."""
 
-    def submit(
-        self, operation: Operation[Any], key: bytes, argument: Any = None, size: int = 0, /
-    ) -> asyncio.Future[Any]:
-        """Have ``operation`` run for ``key``; a future of the answer."""
+    @property
+    def submit(self) -> Submit:
+        """Has an operation run for a key."""
         ...
 
 
