@@ -100,10 +100,14 @@ class Saving:
         if state.is_cleared(connection):
             # The session may have got another id since it was loaded, or get it now: then it is not there to be moved.
             await end_successors(store, ids)
-        if state.session_id == stored_id:
+        self._forget(state)
+        return goes
+
+    def _forget(self, state: SessionState) -> None:
+        """A session has ended: what comes after it is another one."""
+        if state.session_id == state.stored_id:
             state.session_id = self._backend.generate_session_id()
         state.stored_id, state.others = None, ()
-        return goes
 
     async def _begin(self, state: SessionState, session: Any, data: bytes, connection: Connection) -> Saved:
         store, owner = store_of(state), self._config.owner_of(session)
@@ -129,7 +133,7 @@ class Saving:
             return Saved.NOTHING
         if not changed:
             await store_of(state).delete_many(state.others)
-            state.stored_id, state.others = None, ()
+            self._forget(state)
             return Saved.ENDED
         if state.others and state.session_id != stored_id:
             # The browser may send one of their cookies first, that of a longer path, say.
