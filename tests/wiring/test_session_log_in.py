@@ -18,7 +18,7 @@ from tests.wiring.session_app import serve_sessions
 if TYPE_CHECKING:
     from litestar_sqlstores import SQLStoresPlugin
 
-pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes"), pytest.mark.formats("bytes")]
+pytestmark = [pytest.mark.sampled, pytest.mark.needs("processes")]
 
 
 @post("/enter/{name:str}")
